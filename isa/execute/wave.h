@@ -1,0 +1,68 @@
+// The state of one wave and how instructions act on it. Internal to isa/.
+//
+// An instruction is decoded once per code address into a Step: the Instruction, its handler, and what the run loop and
+// the strict checker need to know. The loop advances pc past the step, then calls the handler; branches overwrite pc.
+// Vector handlers work on 32 lanes (`wave.half`); a wave64 is run as the hardware runs it, one half after the other, with
+// all lanes of a half computed from the old state before any is written. Cross-lane handlers (flag `whole_wave`) are
+// called once and look at both halves themselves.
+//
+// Handlers know nothing of strict or fast: the run loop, a template over the mode, checks a step's register reads and
+// writes (pending loads, uninitialised lanes) before it calls the same handler. Only memory goes through MemoryUnit,
+// which checks addresses always and visibility in strict mode.
+#pragma once
+
+#include <array>
+
+#include "isa/instruction.h"
+#include "isa/run.h"
+
+namespace amlm::isa {
+
+struct Wave;
+struct Step;
+struct Group;   // isa/execute/group.h: LDS, barrier, the waves of one workgroup
+using Handler = void (*)(Wave&, const Step&);
+
+struct Step {
+  Instruction in;
+  Handler handler = nullptr;      // never null: not-executed opcodes get one that faults by name
+  u64 pc = 0;
+  bool vector = false;            // called for each half of a wave64
+  bool whole_wave = false;        // vector, but called once
+  bool plain = false;             // no modifier, DPP, opsel, omod, clamp: sources may be read in place
+};
+
+inline constexpr u32 half_lanes = 32;
+using LaneArray = std::array<u32, half_lanes>;
+
+struct Wave {
+  // Scalar registers by operand code: 0-105 SGPR, 106/107 VCC, 108-123 TTMP, 124 NULL (reads 0), 125 M0, 126/127 EXEC.
+  std::array<u32, 128> sgpr{};
+  bool scc = false;
+  u32 lanes = 32;                 // 32 or 64
+  u32 half = 0;                   // the 32 lanes that vector handlers work on
+  u64 pc = 0;                     // of the next step while a handler runs
+  u32 mode = 0;                   // MODE register: isa.md 4.1
+  u32 vgpr_count = 0;             // allocated; an operand past it is a fault
+  LaneArray* vgpr_base[2] = {};   // [half] -> vgpr_count arrays of 32 lanes, 64-byte aligned
+  u64 scratch_base = 0;           // FLAT_SCRATCH of this wave
+  Group* group = nullptr;
+  u32 index = 0;                  // wave in its workgroup
+  bool ended = false, at_barrier = false;
+  std::optional<Fault> fault;     // set by a handler: the loop stops
+  Counters* counters = nullptr;
+
+  u32 exec() const { return sgpr[code_exec_lo + half]; }          // of the current half
+  u64 exec64() const { return sgpr[126] | u64(sgpr[127]) << 32; }
+  u32* vgpr(u32 n) { return vgpr_base[half][n].data(); }
+  u32 scalar(u16 code, const Instruction& in) const;              // any scalar source code, 32 bits
+  u64 scalar64(u16 code, const Instruction& in) const;            // pairs; inline constants sign-extend; literal: isa.md
+  // Stops the wave. `kind` is a stable word, `what` a clause that follows "kernel+0x1c4 (opcode), wave 3 lane 7: ".
+  void raise(const char* kind, std::string what, u64 address = 0, u32 lane = 0);
+};
+
+// MODE fields
+inline bool keeps_denormals_f32(u32 mode) { return (mode >> 4 & 3) == 3; }
+inline bool keeps_denormals_f16_f64(u32 mode) { return (mode >> 6 & 3) == 3; }
+
+}  // namespace amlm::isa
