@@ -20,23 +20,47 @@ namespace amlm::isa {
 
 struct Wave;
 struct Step;
-struct Group;   // isa/execute/group.h: LDS, barrier, the waves of one workgroup
+struct Group;        // isa/execute/group.h: LDS, barrier, the waves of one workgroup
+class MemoryUnit;    // isa/execute/memory_unit.h
+class WaveChecker;   // isa/execute/checker.h: strict mode only
 using Handler = void (*)(Wave&, const Step&);
+
+// Where an instruction is counted (Counters) and how long the coarse timing model says it takes.
+enum class Count : u8 {
+  valu, valu_slow, vopd, trans, wmma, dot, salu, smem, vmem_load, vmem_store, atomic, lds, branch, wait, barrier, other,
+};
+inline constexpr u32 count_kinds = 16;
 
 struct Step {
   Instruction in;
   Handler handler = nullptr;      // never null: not-executed opcodes get one that faults by name
   u64 pc = 0;
   bool vector = false;            // called for each half of a wave64
-  bool whole_wave = false;        // vector, but called once
+  bool whole_wave = false;        // vector, but called once, with half = 0
   bool plain = false;             // no modifier, DPP, opsel, omod, clamp: sources may be read in place
+  Count count = Count::other;
+  // The run loop's own: isa/execute/program.h.
+  u64 next_pc = 0;
+  const Step* next = nullptr;     // the step at next_pc
+  const Step* target = nullptr;   // of a direct branch
 };
+
+// The handler of an ALU opcode (isa/execute/: scalar, vector, packed, VOPD, WMMA), null for all others and for
+// those not executed. `whole_wave` says whether it wants to be called once for both halves of a wave64.
+Handler handler_for(const Instruction& in);
+bool wants_whole_wave(const Instruction& in);
+// The same for memory, waits, branches, messages (isa/execute/: memory, lds, flow).
+Handler memory_handler_for(const Instruction& in);
+Handler flow_handler_for(const Instruction& in);
 
 inline constexpr u32 half_lanes = 32;
 using LaneArray = std::array<u32, half_lanes>;
 
+u32 scalar_constant(u16 code, const Wave& wave);   // codes 128-254: inline constants, apertures, SCC
+
 struct Wave {
   // Scalar registers by operand code: 0-105 SGPR, 106/107 VCC, 108-123 TTMP, 124 NULL (reads 0), 125 M0, 126/127 EXEC.
+  // sgpr[124] always is 0: write through set_scalar.
   std::array<u32, 128> sgpr{};
   bool scc = false;
   u32 lanes = 32;                 // 32 or 64
@@ -46,9 +70,14 @@ struct Wave {
   u32 vgpr_count = 0;             // allocated; an operand past it is a fault
   LaneArray* vgpr_base[2] = {};   // [half] -> vgpr_count arrays of 32 lanes, 64-byte aligned
   u64 scratch_base = 0;           // FLAT_SCRATCH of this wave
+  u64 scratch_limit = 0;          // end of this wave's scratch
   Group* group = nullptr;
+  MemoryUnit* memory = nullptr;   // of the host thread that runs the workgroup
+  WaveChecker* checker = nullptr; // null in fast mode
   u32 index = 0;                  // wave in its workgroup
   bool ended = false, at_barrier = false;
+  bool stop = false;              // leave the run loop after this step: ended, at a barrier, or faulted
+  const Step* step = nullptr;     // being executed: names the place of a fault
   std::optional<Fault> fault;     // set by a handler: the loop stops
   Counters* counters = nullptr;
 
@@ -57,9 +86,21 @@ struct Wave {
   u32* vgpr(u32 n) { return vgpr_base[half][n].data(); }
   u32 scalar(u16 code, const Instruction& in) const;              // any scalar source code, 32 bits
   u64 scalar64(u16 code, const Instruction& in) const;            // pairs; inline constants sign-extend; literal: isa.md
-  // Stops the wave. `kind` is a stable word, `what` a clause that follows "kernel+0x1c4 (opcode), wave 3 lane 7: ".
+  bool faulted() const { return fault.has_value(); }
+  void set_scalar(u16 code, u32 value) { if (code != code_null) sgpr[code] = value; }
+  void set_scalar64(u16 code, u64 value) {
+    set_scalar(code, u32(value));
+    if (code != code_null) sgpr[code + 1] = u32(value >> 32);
+  }
+  // Stops the wave; the first fault stays. `kind` is a stable word, `what` a clause that follows "kernel+0x1c4 (opcode), wave 3 lane 7: ".
   void raise(const char* kind, std::string what, u64 address = 0, u32 lane = 0);
 };
+
+inline u32 Wave::scalar(u16 code, const Instruction& in) const {
+  if (code < 128) return sgpr[code];
+  if (code == code_literal) return in.literal;
+  return scalar_constant(code, *this);
+}
 
 // MODE fields
 inline bool keeps_denormals_f32(u32 mode) { return (mode >> 4 & 3) == 3; }

@@ -1,0 +1,29 @@
+// One workgroup while it runs: its LDS, its waves, its barrier. A host thread runs one workgroup at a time.
+//
+// Waves are run one after the other, each until it ends, reaches a barrier or has used its turn; so nothing here is
+// shared between host threads.
+#pragma once
+
+#include <vector>
+
+#include "isa/execute/wave.h"
+
+namespace amlm::isa {
+
+class LdsChecker;
+
+inline constexpr u32 lds_hardware_bytes = 64 * 1024;
+
+struct Group {
+  const Dispatch* dispatch = nullptr;
+  std::array<u32, 3> id{};             // workgroup id in each dimension
+  u32 linear = 0;                      // x + y * groups_x + z * groups_x * groups_y
+  u8* lds = nullptr;                   // lds_hardware_bytes
+  u32 lds_bytes = 0;                   // declared in RSRC2, in units of 512 bytes: past it is a fault in strict mode
+  LdsChecker* lds_checker = nullptr;   // null in fast mode
+  std::vector<Wave> waves;
+  u32 barrier_interval = 0;            // barriers passed so far: isa/execute/checker.h
+  bool strict = false;
+};
+
+}  // namespace amlm::isa
