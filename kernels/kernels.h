@@ -40,6 +40,9 @@ struct State {
 
 inline constexpr u32 decode_split_tokens = 256;  // KV positions one workgroup of attn_decode handles
 inline constexpr u32 gemv_group_rows = 16;       // rows one workgroup of a gemv handles
+inline constexpr u32 gemm_group_rows = 64;       // one workgroup of a gemm: 64 rows of 128 tokens
+inline constexpr u32 gemm_group_tokens = 128;
+inline constexpr u32 attn_group_tokens = 64;     // query tokens one workgroup of attn_prefill handles
 
 // --- Decode: one token. All take the token from State. -------------------------------------------------------------
 
@@ -150,7 +153,7 @@ struct RmsnormArgs {
 
 // gemm_<type>_<epilogue>: WMMA; C[t][r] = sum over columns of a[t][c] * W[r][c].
 //   store:  c f32[tokens][row_stride] = C          add:    c f32 += C
-// Grid: {ceil(rows/64), ceil(tokens/64), 1}. Rows and tokens past the end are neither read nor written.
+// Grid: {ceil(rows/64), ceil(tokens/128), 1}. Rows and tokens past the end are neither read nor written.
 struct GemmArgs {
   Matrix w;
   u64 a;               // f16[tokens][columns]
@@ -160,6 +163,7 @@ struct GemmArgs {
 };
 
 // swiglu_f16: h[t][i] = silu(gate_up[t][i]) * gate_up[t][rows + i], as f16.  Grid: {ceil(rows/256), tokens, 1}.
+// Rows are a multiple of 4 (of 32 in practice: they are the columns of the next matrix).
 struct SwigluArgs {
   u64 gate_up;         // f32[tokens][2 * rows]
   u64 h;               // f16[tokens][rows]
@@ -177,8 +181,8 @@ struct RopeKvArgs {
   u32 padding;
 };
 
-// attn_prefill: causal attention of a batch over the cache, WMMA, streaming softmax.
-// Grid: {heads, ceil(tokens/16), 1}: one workgroup handles 16 query tokens of a head.
+// attn_prefill_<head_size>, head_size 32, 64, 96 or 128: causal attention of a batch over the cache, WMMA, streaming softmax.
+// Grid: {heads, ceil(tokens/64), 1}: one workgroup handles 64 query tokens of a head.
 struct AttnPrefillArgs {
   u64 q;               // f16[tokens][heads * head_size]
   u64 k_cache, v_cache;
