@@ -1,0 +1,22 @@
+// Where the kernels of a code object lie: enough of ELF64 for a disassembly. Untrusted input: every bound is checked.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "driver/base.h"
+
+namespace amlm::tools {
+
+struct KernelSymbol {
+  std::string name;
+  u64 address = 0;       // in the object
+  u64 file_offset = 0;
+  u32 size_bytes = 0;    // a multiple of 4
+};
+
+// The functions (STT_FUNC) of the dynamic or static symbol table, by address.
+Result<std::vector<KernelSymbol>> read_kernel_symbols(std::span<const u8> elf);
+
+}  // namespace amlm::tools
