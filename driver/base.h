@@ -58,6 +58,9 @@ inline std::unexpected<Error> fail(ErrorCode code, std::string sentence, int err
 // A bug of the caller: abort, in release builds too.
 void check(bool holds, const char* what = "", std::source_location where = std::source_location::current());
 
+// printf into a string (libstdc++ 12 has no <format>).
+[[gnu::format(printf, 1, 2)]] std::string text(const char* pattern, ...);
+
 }  // namespace amlm
 
 // Evaluates a Result; returns its Error from the enclosing function, or yields its value.

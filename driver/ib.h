@@ -1,13 +1,19 @@
 // Writes PM4 into an indirect buffer. Rows of driver/tables say what a packet or register looks like; nobody else does.
 //
 //   IbBuilder ib(buffer);
-//   ib.begin();                                        // acquires all caches, writes the state every dispatch shares
+//   ib.begin();                                        // waits for earlier work, acquires all caches, writes shared state
 //   ib.dispatch({.kernel = k, .groups = {8, 1, 1}, .kernarg_va = va});
 //   ib.barrier();                                      // what follows may read what came before
-//   ib.finish();                                       // pads
+//   BufferView view = ib.finish();                     // pads, copies into the buffer
+//
+// Always holds: every SH register that a dispatch uses has been written in the same IB (they are leftovers of other
+// processes otherwise); a register that keeps its value within the IB is written once.
 #pragma once
 
 #include <array>
+#include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,9 +36,12 @@ class IbBuilder {
  public:
   // `target` is CPU-mapped and large enough: check on overflow. Resident until rewritten.
   explicit IbBuilder(const Buffer& target, u64 offset_bytes = 0);
-  void begin();
+  // The same over memory that the GPU sees at `va`.
+  IbBuilder(std::span<u32> memory, u64 va);
+
+  void begin();                                // may be called again: starts over
   void dispatch(const DispatchCall& call);
-  // CS_PARTIAL_FLUSH and ACQUIRE_MEM 0x380 (driver.md 0b.8). A second call in a row writes nothing.
+  // CS_PARTIAL_FLUSH and ACQUIRE_MEM 0x380. A second call in a row, or one right after begin(), writes nothing.
   void barrier();
   // GPU clock to memory (8 bytes) after all work before it: RELEASE_MEM data_sel 3.
   void timestamp(u64 va);
@@ -42,15 +51,29 @@ class IbBuilder {
   const IbCounts& counts() const { return counts_; }
 
  private:
-  void emit(u32 dword);
-  const Buffer* target_;
-  u64 offset_bytes_;
+  static constexpr u32 register_count = 0x400;       // of the SH space
+
+  template <class Register> void stage(const Register& row) { stage(Register::address, row.word()); }
+  void stage(u32 byte_address, u32 word);
+  void write_staged();
+  void acquire_all();
+
+  std::span<u32> memory_;
+  u64 va_;
   std::vector<u32> words_;
-  bool begun_ = false, barrier_pending_ = false, last_was_barrier_ = false;
+  std::array<std::optional<u32>, register_count> written_;   // what this IB last wrote to each SH register
+  std::vector<u32> staged_;                                  // SH dword offsets whose new value is in `next_`
+  std::array<u32, register_count> next_{};
+  bool begun_ = false;
+  bool synchronized_ = false;                                // nothing was dispatched since the last barrier
   IbCounts counts_;
 };
 
-// A readable listing: one packet a line, registers and fields by name. Unknown words are shown as such, never skipped.
-std::string print_ib(std::span<const u32> words, u64 va = 0);
+// "weights+0x1c0" for an address, or "" when it has no name.
+using AddressNamer = std::function<std::string(u64 va)>;
+
+// A readable listing: one packet a line, the registers it sets below it, fields by name. Words that are no packet of the
+// tables, and packets that may not stand on a compute queue, are shown with the reason, never skipped.
+std::string print_ib(std::span<const u32> words, u64 va = 0, const AddressNamer& name_of = {});
 
 }  // namespace amlm

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdio>
 
 #include "driver/tables/tables.h"
 
@@ -149,21 +148,14 @@ u32 reserved_bits(std::span<const FieldRow> fields, u32 word) {
 
 std::string print_fields(std::span<const FieldRow> fields, u32 word) {
   std::string out;
-  const auto append = [&](std::string_view name, const char* format, u32 value) {
-    char text[32];
-    std::snprintf(text, sizeof text, format, value);
-    out.append(out.empty() ? "" : " ").append(name).append("=").append(text);
-  };
+  const auto append = [&](const std::string& item) { out += (out.empty() ? "" : " ") + item; };
   for (const auto& field : fields) {
     const u32 value = field.extract(word);
     const auto named = std::ranges::find(field.values, value, &ValueRow::value);
-    if (named != field.values.end()) {
-      out.append(out.empty() ? "" : " ").append(field.name).append("=").append(named->name);
-    } else if (value != 0) {
-      append(field.name, field.width > 8 ? "0x%x" : "%u", value);
-    }
+    if (named != field.values.end()) append(text("%s=%s", field.name, named->name));
+    else if (value != 0) append(text(value < 1000 ? "%s=%u" : "%s=0x%x", field.name, value));
   }
-  if (const u32 rest = reserved_bits(fields, word); rest != 0) append("reserved", "0x%x", rest);
+  if (const u32 rest = reserved_bits(fields, word); rest != 0) append(text("reserved=0x%x", rest));
   return out;
 }
 

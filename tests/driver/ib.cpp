@@ -1,0 +1,242 @@
+// Indirect buffers: what IbBuilder writes, and how it prints.
+#include <catch2/catch.hpp>
+#include <map>
+
+#include "driver/ib.h"
+#include "driver/tables/tables.h"
+
+using namespace amlm;
+
+namespace {
+
+constexpr u64 ib_va = 0x100000;
+
+Kernel example_kernel() {
+  // 16 VGPRs, wave32, workgroup id x and y, 3 lines of instruction prefetch, 700 bytes of LDS
+  return {.name = "scale", .code_va = 0x7f0000001200, .code_bytes = 0x80, .rsrc1 = 0x40af0001, .rsrc2 = 2 << 1 | 3 << 7,
+          .rsrc3 = 3 << 4, .kernarg_bytes = 16, .lds_bytes = 700, .wave_lanes = 32, .group_lanes = 256};
+}
+
+struct Parsed {
+  std::vector<ParsedPacket> packets;
+  std::map<std::string, u32> registers;            // the last value of each
+  u32 register_writes = 0;
+};
+
+// Fails the test on any packet or register that the tables refuse.
+Parsed parse(std::span<const u32> words) {
+  Parsed result;
+  for (std::size_t at = 0; at < words.size();) {
+    const auto packet = parse_packet(words.subspan(at));
+    INFO("dword " << at);
+    REQUIRE(packet.problem == nullptr);
+    if (packet.opcode == pm4::SetShReg::opcode) {
+      const auto set = pm4::SetShReg::read(packet.body);
+      for (u32 i = 0; i < set.values.size(); i++) {
+        const auto* row = find_register(space_base(RegisterSpace::sh) + (set.reg_offset + i) * 4);
+        REQUIRE(row != nullptr);
+        CHECK(reserved_bits(row->fields, set.values[i]) == 0);
+        result.registers[row->name] = set.values[i];
+        result.register_writes++;
+      }
+    }
+    result.packets.push_back(packet);
+    at += packet.length_dw;
+  }
+  return result;
+}
+
+std::vector<u32> opcodes(const Parsed& parsed) {
+  std::vector<u32> list;
+  for (const auto& packet : parsed.packets)
+    if (packet.opcode != pm4::SetShReg::opcode) list.push_back(packet.opcode);
+  return list;
+}
+
+}  // namespace
+
+TEST_CASE("an IB starts with a flush and all caches, and ends padded") {
+  std::vector<u32> memory(256, 0xdeadbeef);
+  IbBuilder ib(memory, ib_va);
+  ib.begin();
+  const auto view = ib.finish();
+  CHECK(view.va == ib_va);
+  CHECK(view.size_bytes % 32 == 0);
+  CHECK(memory[0] == 0xC0004600);
+  CHECK(memory[1] == 0x407);
+  CHECK(std::vector<u32>(memory.begin() + 2, memory.begin() + 10) ==
+        std::vector<u32>{0xC0065800, 0, ~0u, 0xffffff, 0, 0, 10, 0xC3B1});
+  CHECK(memory[view.size_bytes / 4] == 0xdeadbeef);
+  parse(std::span(memory).first(view.size_bytes / 4));
+}
+
+TEST_CASE("padding is one NOP of any length") {
+  for (u32 signals = 0; signals < 8; signals++) {
+    std::vector<u32> memory(256);
+    IbBuilder ib(memory, ib_va);
+    ib.begin();                                        // 10 dwords
+    for (u32 i = 0; i < signals; i++) ib.barrier();    // nothing: already synchronized
+    const Kernel kernel = example_kernel();
+    if (signals > 0) ib.dispatch({.kernel = &kernel, .groups = {signals, 1, 1}, .kernarg_va = 0x1000});
+    for (u32 i = 0; i < signals; i++) ib.signal(0x2000, i), ib.barrier();
+    const auto view = ib.finish();
+    CHECK(view.size_bytes % 32 == 0);
+    const auto parsed = parse(std::span(memory).first(view.size_bytes / 4));
+    u32 nops = 0;
+    for (const auto& packet : parsed.packets) nops += packet.opcode == pm4::Nop::opcode;
+    CHECK(nops <= 1);
+  }
+}
+
+TEST_CASE("a dispatch writes every register it uses, once") {
+  std::vector<u32> memory(512);
+  IbBuilder ib(memory, ib_va);
+  const Kernel kernel = example_kernel();
+  ib.begin();
+  ib.dispatch({.kernel = &kernel, .groups = {8, 2, 1}, .kernarg_va = 0x1'2345'6780});
+  const u32 first = parse(std::span(memory).first(ib.finish().size_bytes / 4)).register_writes;
+
+  ib.begin();
+  ib.dispatch({.kernel = &kernel, .groups = {8, 2, 1}, .kernarg_va = 0x1'2345'6780});
+  ib.dispatch({.kernel = &kernel, .groups = {9, 2, 1}, .kernarg_va = 0x1'2345'6790});
+  const auto parsed = parse(std::span(memory).first(ib.finish().size_bytes / 4));
+  CHECK(parsed.register_writes == first + 1);          // USER_DATA_0 alone changed
+  CHECK(ib.counts().dispatches == 2);
+  CHECK(ib.counts().barriers == 0);
+
+  // All that RADV, PAL and libdrm's tests program (driver.md 2.3), and what the dispatch itself needs.
+  const std::map<std::string, u32> expected = {
+      {"COMPUTE_START_X", 0}, {"COMPUTE_START_Y", 0}, {"COMPUTE_START_Z", 0},
+      {"COMPUTE_NUM_THREAD_X", 256}, {"COMPUTE_NUM_THREAD_Y", 1}, {"COMPUTE_NUM_THREAD_Z", 1},
+      {"COMPUTE_PGM_LO", 0x00000012}, {"COMPUTE_PGM_HI", 0x7f}, {"COMPUTE_DISPATCH_PKT_ADDR_LO", 0},
+      {"COMPUTE_DISPATCH_PKT_ADDR_HI", 0}, {"COMPUTE_DISPATCH_SCRATCH_BASE_LO", 0},
+      {"COMPUTE_DISPATCH_SCRATCH_BASE_HI", 0}, {"COMPUTE_PGM_RSRC1", 0x40af0001},
+      {"COMPUTE_PGM_RSRC2", 2 << 1 | 3 << 7 | 2 << 15}, {"COMPUTE_PGM_RSRC3", 0x30},
+      {"COMPUTE_RESOURCE_LIMITS", 0}, {"COMPUTE_STATIC_THREAD_MGMT_SE0", ~0u}, {"COMPUTE_STATIC_THREAD_MGMT_SE1", ~0u},
+      {"COMPUTE_STATIC_THREAD_MGMT_SE2", 0}, {"COMPUTE_STATIC_THREAD_MGMT_SE3", 0},
+      {"COMPUTE_STATIC_THREAD_MGMT_SE4", 0}, {"COMPUTE_STATIC_THREAD_MGMT_SE5", 0},
+      {"COMPUTE_STATIC_THREAD_MGMT_SE6", 0}, {"COMPUTE_STATIC_THREAD_MGMT_SE7", 0}, {"COMPUTE_TMPRING_SIZE", 0},
+      {"COMPUTE_RESTART_X", 0}, {"COMPUTE_RESTART_Y", 0}, {"COMPUTE_RESTART_Z", 0}, {"COMPUTE_REQ_CTRL", 0},
+      {"COMPUTE_USER_ACCUM_0", 0}, {"COMPUTE_USER_ACCUM_1", 0}, {"COMPUTE_USER_ACCUM_2", 0}, {"COMPUTE_USER_ACCUM_3", 0},
+      {"COMPUTE_SHADER_CHKSUM", 0}, {"COMPUTE_DISPATCH_INTERLEAVE", 64}, {"COMPUTE_DISPATCH_TUNNEL", 0},
+      {"COMPUTE_USER_DATA_0", 0x23456790}, {"COMPUTE_USER_DATA_1", 1}};
+  CHECK(parsed.registers == expected);
+  CHECK(first == expected.size());
+}
+
+TEST_CASE("barriers stand only between dispatches") {
+  std::vector<u32> memory(512);
+  IbBuilder ib(memory, ib_va);
+  const Kernel kernel = example_kernel();
+  Kernel wide = kernel;
+  wide.wave_lanes = 64;
+  ib.begin();
+  ib.barrier();
+  ib.dispatch({.kernel = &kernel, .kernarg_va = 0x1000});
+  ib.barrier();
+  ib.barrier();
+  ib.dispatch({.kernel = &wide, .group_lanes = {64, 2, 1}, .kernarg_va = 0x1000});
+  ib.timestamp(0x2008);
+  const auto view = ib.finish();
+  CHECK(ib.counts().barriers == 1);
+  CHECK(ib.counts().dwords * 4 == view.size_bytes);
+  const auto parsed = parse(std::span(memory).first(view.size_bytes / 4));
+  auto list = opcodes(parsed);
+  if (list.back() == 0x10) list.pop_back();
+  CHECK(list == std::vector<u32>{0x46, 0x58, 0x15, 0x46, 0x58, 0x15, 0x49});
+  u32 seen = 0;
+  for (const auto& packet : parsed.packets) {
+    if (packet.opcode == 0x15) CHECK(packet.body[3] == (seen++ == 0 ? 0x8045 : 0x0045));
+    if (packet.opcode == 0x15) CHECK(packet.shader_type);
+    if (packet.opcode == 0x49) CHECK(packet.body[0] == 0x528);
+    if (packet.opcode == 0x49) CHECK(packet.body[1] == (3u << 29 | 3u << 24));
+    if (packet.opcode == 0x49) CHECK_FALSE(packet.shader_type);
+  }
+}
+
+TEST_CASE("print_ib: golden") {
+  std::vector<u32> memory(512);
+  IbBuilder ib(memory, ib_va);
+  const Kernel kernel = example_kernel();
+  ib.begin();
+  ib.dispatch({.kernel = &kernel, .groups = {8, 1, 1}, .kernarg_va = 0x10040});
+  ib.barrier();
+  ib.dispatch({.kernel = &kernel, .groups = {4, 1, 1}, .kernarg_va = 0x10080});
+  ib.signal(0x20000, 7);
+  const auto view = ib.finish();
+  const auto name_of = [](u64 va) -> std::string {
+    return va == 0x7f0000001200 ? "kernels+0x1200" : va == 0x10040 ? "args+0x40" : "";
+  };
+  const std::string text = print_ib(std::span(memory).first(view.size_bytes / 4), view.va, name_of);
+  CHECK(text == R"(0x00100000  EVENT_WRITE  event_type=cs_partial_flush event_index=index_partial_flush
+0x00100008  ACQUIRE_MEM  size_lo=0xffffffff  size_hi=0xffffff  poll_interval=10  gli_inv=gli_inv_all glm_wb=1 glm_inv=1 glk_inv=1 glv_inv=1 gl1_inv=1 gl2_inv=1 gl2_wb=1
+0x00100028  SET_SH_REG
+              COMPUTE_START_X                    0x00000000
+              COMPUTE_START_Y                    0x00000000
+              COMPUTE_START_Z                    0x00000000
+              COMPUTE_NUM_THREAD_X               0x00000100  num_thread_full=256
+              COMPUTE_NUM_THREAD_Y               0x00000001  num_thread_full=1
+              COMPUTE_NUM_THREAD_Z               0x00000001  num_thread_full=1
+0x00100048  SET_SH_REG
+              COMPUTE_PGM_LO                     0x00000012
+              COMPUTE_PGM_HI                     0x0000007f
+              COMPUTE_DISPATCH_PKT_ADDR_LO       0x00000000
+              COMPUTE_DISPATCH_PKT_ADDR_HI       0x00000000
+              COMPUTE_DISPATCH_SCRATCH_BASE_LO   0x00000000
+              COMPUTE_DISPATCH_SCRATCH_BASE_HI   0x00000000
+              COMPUTE_PGM_RSRC1                  0x40af0001  vgprs=1 float_mode=240 dx10_clamp=1 ieee_mode=1 mem_ordered=1
+              COMPUTE_PGM_RSRC2                  0x00010184  user_sgpr=2 tgid_x_en=1 tgid_y_en=1 lds_size=2
+0x00100070  SET_SH_REG
+              COMPUTE_RESOURCE_LIMITS            0x00000000
+              COMPUTE_STATIC_THREAD_MGMT_SE0     0xffffffff  sa0_cu_en=0xffff sa1_cu_en=0xffff
+              COMPUTE_STATIC_THREAD_MGMT_SE1     0xffffffff  sa0_cu_en=0xffff sa1_cu_en=0xffff
+              COMPUTE_TMPRING_SIZE               0x00000000
+              COMPUTE_STATIC_THREAD_MGMT_SE2     0x00000000
+              COMPUTE_STATIC_THREAD_MGMT_SE3     0x00000000
+              COMPUTE_RESTART_X                  0x00000000
+              COMPUTE_RESTART_Y                  0x00000000
+              COMPUTE_RESTART_Z                  0x00000000
+0x0010009c  SET_SH_REG
+              COMPUTE_REQ_CTRL                   0x00000000
+0x001000a8  SET_SH_REG
+              COMPUTE_USER_ACCUM_0               0x00000000
+              COMPUTE_USER_ACCUM_1               0x00000000
+              COMPUTE_USER_ACCUM_2               0x00000000
+              COMPUTE_USER_ACCUM_3               0x00000000
+              COMPUTE_PGM_RSRC3                  0x00000030  inst_pref_size=3
+0x001000c4  SET_SH_REG
+              COMPUTE_SHADER_CHKSUM              0x00000000
+              COMPUTE_STATIC_THREAD_MGMT_SE4     0x00000000
+              COMPUTE_STATIC_THREAD_MGMT_SE5     0x00000000
+              COMPUTE_STATIC_THREAD_MGMT_SE6     0x00000000
+              COMPUTE_STATIC_THREAD_MGMT_SE7     0x00000000
+              COMPUTE_DISPATCH_INTERLEAVE        0x00000040
+0x001000e4  SET_SH_REG
+              COMPUTE_USER_DATA_0                0x00010040
+              COMPUTE_USER_DATA_1                0x00000000
+0x001000f4  SET_SH_REG
+              COMPUTE_DISPATCH_TUNNEL            0x00000000
+0x00100100  DISPATCH_DIRECT  8 x 1 x 1  compute_shader_en=1 force_start_at_000=1 order_mode=1 cs_w32_en=1  code 0x7f0000001200 (kernels+0x1200)  kernarg 0x10040 (args+0x40)
+0x00100114  EVENT_WRITE  event_type=cs_partial_flush event_index=index_partial_flush
+0x0010011c  ACQUIRE_MEM  size_lo=0xffffffff  size_hi=0xffffff  poll_interval=10  glk_inv=1 glv_inv=1 gl1_inv=1
+0x0010013c  SET_SH_REG
+              COMPUTE_USER_DATA_0                0x00010080
+0x00100148  DISPATCH_DIRECT  4 x 1 x 1  compute_shader_en=1 force_start_at_000=1 order_mode=1 cs_w32_en=1  code 0x7f0000001200 (kernels+0x1200)  kernarg 0x10080
+0x0010015c  RELEASE_MEM  event_type=cache_flush_and_inv_ts event_index=index_end_of_pipe glm_wb=1 glm_inv=1 gl2_wb=1 seq=seq_forward cache_policy=policy_bypass  dst_sel=dst_memory int_sel=confirm_without_int data_sel=data_64_bit  address=0x20000  data=0x7
+0x0010017c  NOP  1 dwords
+)");
+}
+
+TEST_CASE("print_ib shows what it does not know") {
+  const std::vector<u32> words = {0x80000000, 0xC0016100, 1, 2, 0xC0017600, 0x3ff, 5, 0xC0004600, 0x40000407, 0xC0031500, 1};
+  CHECK(print_ib(words) == R"(0x00000000  ?? 0x80000000  not a type-3 packet
+0x00000004  ?? 0xc0016100  unknown opcode
+              00000001 00000002
+0x00000010  SET_SH_REG
+              ?? register 0xbffc                 0x00000005
+0x0000001c  EVENT_WRITE  !! reserved bits are set (header 0xc0004600)
+              40000407
+0x00000024  DISPATCH_DIRECT  !! runs past the end of the indirect buffer (header 0xc0031500)
+              00000001
+)");
+}
