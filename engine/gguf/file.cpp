@@ -32,7 +32,10 @@ std::string GgufTensor::shape() const {
   return out + "]";
 }
 
-Result<GgufFile> GgufFile::open(const std::string& path) { return parse(TRY(ByteSource::open(path))); }
+Result<GgufFile> GgufFile::open(const std::string& path) {
+  auto source = TRY(ByteSource::open(path));
+  return parse(std::move(source));
+}
 
 const GgufPair* GgufFile::find(std::string_view key) const {
   const auto at = std::lower_bound(pairs_by_key_.begin(), pairs_by_key_.end(), key,

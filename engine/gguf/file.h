@@ -25,31 +25,33 @@
 
 namespace amlm {
 
-enum class GgufValueType : u32 { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
+enum class GgufValueType : u32 {
+  uint8, int8, uint16, int16, uint32, int32, float32, boolean, string, array, uint64, int64, float64
+};
 std::string_view name(GgufValueType type);
 u32 size_of(GgufValueType type);           // bytes of a scalar; 0 for string and array
 
 template <class T> consteval GgufValueType gguf_value_type() {
-  if constexpr (std::is_same_v<T, u8>) return GgufValueType::u8;
-  else if constexpr (std::is_same_v<T, i8>) return GgufValueType::i8;
-  else if constexpr (std::is_same_v<T, u16>) return GgufValueType::u16;
-  else if constexpr (std::is_same_v<T, i16>) return GgufValueType::i16;
-  else if constexpr (std::is_same_v<T, u32>) return GgufValueType::u32;
-  else if constexpr (std::is_same_v<T, i32>) return GgufValueType::i32;
-  else if constexpr (std::is_same_v<T, f32>) return GgufValueType::f32;
+  if constexpr (std::is_same_v<T, u8>) return GgufValueType::uint8;
+  else if constexpr (std::is_same_v<T, i8>) return GgufValueType::int8;
+  else if constexpr (std::is_same_v<T, u16>) return GgufValueType::uint16;
+  else if constexpr (std::is_same_v<T, i16>) return GgufValueType::int16;
+  else if constexpr (std::is_same_v<T, u32>) return GgufValueType::uint32;
+  else if constexpr (std::is_same_v<T, i32>) return GgufValueType::int32;
+  else if constexpr (std::is_same_v<T, f32>) return GgufValueType::float32;
   else if constexpr (std::is_same_v<T, bool>) return GgufValueType::boolean;
   else if constexpr (std::is_same_v<T, std::string_view>) return GgufValueType::string;
-  else if constexpr (std::is_same_v<T, u64>) return GgufValueType::u64;
-  else if constexpr (std::is_same_v<T, i64>) return GgufValueType::i64;
-  else return GgufValueType::f64;
+  else if constexpr (std::is_same_v<T, u64>) return GgufValueType::uint64;
+  else if constexpr (std::is_same_v<T, i64>) return GgufValueType::int64;
+  else return GgufValueType::float64;
 }
 
 // A metadata pair. `bytes` is the value as it stands in the file: of a string without its length, of an array the
 // elements (strings each with their 8-byte length).
 struct GgufPair {
   std::string_view key;
-  GgufValueType type = GgufValueType::u8;
-  GgufValueType element_type = GgufValueType::u8;    // of an array
+  GgufValueType type = GgufValueType::uint8;
+  GgufValueType element_type = GgufValueType::uint8;    // of an array
   u64 count = 0;                                     // of an array
   std::span<const u8> bytes;
 };
@@ -116,7 +118,8 @@ class GgufFile {
 
   // The value of a key that must be there (bad_model otherwise) and have exactly this type.
   template <class T> Result<T> require(std::string_view key) const {
-    return scalar<T>(TRY(require_pair(key)));
+    const GgufPair pair = TRY(require_pair(key));
+    return scalar<T>(pair);
   }
   // `fallback` when the key is absent; an error when it is there with another type.
   template <class T> Result<T> get_or(std::string_view key, T fallback) const {

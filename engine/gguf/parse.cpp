@@ -117,7 +117,7 @@ class GgufParser {
   Result<GgufValueType> value_type(std::string_view key) {
     const u64 where = at_;
     const u32 type = TRY(number<u32>("the type of a metadata value"));
-    if (type > static_cast<u32>(GgufValueType::f64))
+    if (type > static_cast<u32>(GgufValueType::float64))
       return bad("the metadata key " + quoted(key) + " has the unknown value type " + std::to_string(type) +
                  at_byte(where));
     return static_cast<GgufValueType>(type);

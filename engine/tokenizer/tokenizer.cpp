@@ -106,7 +106,7 @@ std::string Tokenizer::piece(u32 id, SpecialText special) const {
   return out;
 }
 
-std::string StreamDecoder::take_complete() {
+std::string TokenStream::take_complete() {
   std::string out;
   size_t at = 0;
   while (at < held_.size()) {
@@ -120,12 +120,12 @@ std::string StreamDecoder::take_complete() {
   return out;
 }
 
-std::string StreamDecoder::put(u32 id) {
+std::string TokenStream::push(u32 id) {
   held_ += tokenizer_->piece(id, special_);
   return take_complete();
 }
 
-std::string StreamDecoder::finish() {
+std::string TokenStream::finish() {
   std::string out = take_complete();
   if (!held_.empty()) out += replacement;
   held_.clear();

@@ -1,10 +1,10 @@
 // Text to tokens and back, as the model's file says.
 //
 //   Tokenizer tokenizer = TRY(Tokenizer::load(file));
-//   std::vector<u32> ids = TRY(tokenizer.encode("Once upon a time", {}));
-//   StreamDecoder decoder(tokenizer);
-//   for (u32 id : ids) std::cout << decoder.put(id);
-//   std::cout << decoder.finish();
+//   std::vector<u32> ids = TRY(tokenizer.encode("Once upon a time"));
+//   TokenStream stream(tokenizer);
+//   for (u32 id : ids) std::cout << stream.push(id);
+//   std::cout << stream.finish();
 #pragma once
 
 #include <array>
@@ -35,9 +35,10 @@ class Tokenizer {
   static Result<Tokenizer> load(const GgufFile& file);
 
   // Any bytes; what is not UTF-8 becomes byte tokens. too_long above text_limit_bytes.
-  Result<std::vector<u32>> encode(std::string_view text, const EncodeOptions& options) const;
+  Result<std::vector<u32>> encode(std::string_view text, const EncodeOptions& options = {}) const;
   // The bytes a token stands for: perhaps a part of a character. "" for control and unknown tokens unless asked.
   std::string piece(u32 id, SpecialText special = SpecialText::plain) const;
+  bool is_end_of_generation(u32 id) const { return vocabulary_.is_stop(id); }
   const Vocabulary& vocabulary() const { return vocabulary_; }
 
  private:
@@ -52,11 +53,11 @@ class Tokenizer {
 };
 
 // Tokens come one by one; text goes out as whole characters. What can never become UTF-8 goes out as U+FFFD.
-class StreamDecoder {
+class TokenStream {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer, SpecialText special = SpecialText::plain)
+  explicit TokenStream(const Tokenizer& tokenizer, SpecialText special = SpecialText::plain)
       : tokenizer_(&tokenizer), special_(special) {}
-  std::string put(u32 id);
+  std::string push(u32 id);
   std::string finish();        // what was held back
 
  private:

@@ -1,0 +1,73 @@
+// The plain forward pass against llama.cpp: file, tokenizer, configuration and block layouts, with no GPU in between.
+//   reference_greedy MODEL REFERENCE_JSON [TOKENS [PROMPTS]]
+// Compares the prompt ids and the first TOKENS greedy ids; a first difference is let pass only where the reference's own
+// two best candidates are closer than 0.05 (llama.cpp rounds activations to 8 bits on the CPU).
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "engine/model/model.h"
+#include "tests/reference/llama.h"
+
+namespace amlm {
+
+namespace {
+
+constexpr f64 gap_limit = 0.05;
+
+// Number of the first id that differs where it may not, or -1.
+int compare(reference::Llama& llama, const std::vector<u32>& prompt, const std::vector<u32>& wanted,
+            const std::vector<f64>& gaps, size_t count) {
+  llama.reset();
+  std::vector<f32> logits;
+  for (const u32 id : prompt) logits = llama.step(id);
+  for (size_t i = 0; i < std::min(count, wanted.size()); ++i) {
+    const u32 id = reference::argmax(logits);
+    if (id != wanted[i]) {
+      std::printf("  id %zu is %u, llama.cpp has %u, its gap there is %.4f\n", i, id, wanted[i], gaps[i]);
+      return gaps[i] < gap_limit ? -1 : static_cast<int>(i);
+    }
+    logits = llama.step(id);
+  }
+  return -1;
+}
+
+Result<int> run(const std::string& path, const std::string& json_path, size_t count, size_t prompts) {
+  auto model = TRY(Model::open(path));
+  auto llama = TRY(reference::Llama::load(*model));
+  std::ifstream stream(json_path);
+  const auto json = nlohmann::json::parse(stream);
+  const std::string file = std::filesystem::path(path).filename();
+  int failures = 0;
+  size_t seen = 0;
+  for (const auto& entry : json["greedy"]) {
+    if (entry["file"] != file || seen >= prompts) continue;
+    ++seen;
+    const auto prompt = entry["prompt_ids"].get<std::vector<u32>>();
+    const auto ids = TRY(model->tokenizer().encode(entry["prompt"].get<std::string>()));
+    if (ids != prompt) {
+      std::printf("%s: other prompt ids\n", entry["prompt"].get<std::string>().c_str());
+      ++failures;
+    }
+    if (compare(llama, prompt, entry["ids"].get<std::vector<u32>>(), entry["gaps"].get<std::vector<f64>>(), count) >= 0)
+      ++failures;
+  }
+  std::printf("%s: %zu prompts, %d failures\n", file.c_str(), seen, failures);
+  return seen == 0 ? 1 : failures;
+}
+
+}  // namespace
+
+}  // namespace amlm
+
+int main(int argc, char** argv) {
+  if (argc < 3) return 2;
+  if (!std::ifstream(argv[1]).good() || !std::ifstream(argv[2]).good()) {
+    std::printf("skipped: %s is not there\n", argv[1]);
+    return 77;
+  }
+  auto result = amlm::run(argv[1], argv[2], argc > 3 ? std::stoul(argv[3]) : 64, argc > 4 ? std::stoul(argv[4]) : 100);
+  if (!result) std::printf("%s\n", result.error().sentence.c_str());
+  return result && *result == 0 ? 0 : 1;
+}
