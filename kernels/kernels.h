@@ -22,7 +22,8 @@ std::string_view name(WeightType type);
 // A weight matrix in GPU memory. Block-quantized types are split at load into planes, so that every load is aligned;
 // a plane holds all rows, row after row, and starts on 256 bytes. Total size equals the GGUF tensor's (plus padding).
 //   f32, f16, bf16: plane[0] = values [rows][columns]
-//   q8_0: plane[0] = i8 [rows][columns];                    plane[1] = f16 scale [rows][columns/32]
+//   q8_0: plane[0] = u8 q + 128 [rows][columns];            plane[1] = f16 scale [rows][columns/32]
+//         (the sign bit flipped at load, so that kernels need not)
 //   q4_0: plane[0] = nibbles, GGUF order in each block:     plane[1] = f16 scale [rows][columns/32]
 //         16 bytes a block, byte j = element j | element j+16 << 4
 //   q4_k: plane[0] = GGUF blocks of 144 bytes as they are [rows][columns/256]
@@ -38,8 +39,10 @@ struct State {
   u32 reserved[6];
 };
 
-inline constexpr u32 decode_split_tokens = 256;  // KV positions one workgroup of attn_decode handles
-inline constexpr u32 gemv_group_rows = 16;       // rows one workgroup of a gemv handles
+inline constexpr u32 decode_split_tokens = 256;  // a split of attn_decode is a multiple of this many KV positions
+inline constexpr u32 decode_max_splits = 16;     // `splits` of AttnDecodeArgs and AttnOutArgs: 1 to this
+inline constexpr u32 gemv_group_rows = 32;       // rows one workgroup of qkv, attn_out, down and logits handles
+inline constexpr u32 gate_up_group_rows = 16;    // rows one workgroup of gate_up handles, of both matrices
 inline constexpr u32 gemm_group_rows = 64;       // one workgroup of a gemm: 64 rows of 128 tokens
 inline constexpr u32 gemm_group_tokens = 128;
 inline constexpr u32 attn_group_tokens = 64;     // query tokens one workgroup of attn_prefill handles
@@ -59,7 +62,7 @@ struct EmbedArgs {
 // qkv_<type>: RMSNorm of x, then q, k, v = W * norm(x) + RoPE on q and k; k and v go into the cache at State::position.
 // One dispatch covers the matrices of one type; several types = several dispatches with no barrier between.
 // Segments are in rows, each a multiple of 2 (RoPE pairs (2i, 2i+1)); a segment with rows 0 is absent.
-// Grid: {ceil(q_rows/16) + ceil(k_rows/16) + ceil(v_rows/16), 1, 1}.
+// Grid: {ceil(q_rows/32) + ceil(k_rows/32) + ceil(v_rows/32), 1, 1}.
 struct QkvArgs {
   Matrix wq, wk, wv;
   u64 x;               // f32[columns]
@@ -71,26 +74,27 @@ struct QkvArgs {
   u64 v_cache;         // f16[kv_heads][context][head_size] of this layer
   u32 columns;
   u32 q_rows, k_rows, v_rows;
-  u32 head_size;       // 64 or 128 (any even multiple of 32 up to 256)
+  u32 head_size;       // any multiple of 32 up to 256
   u32 context;
   f32 epsilon;
   u32 padding;
 };
 
-// attn_decode: for one query head and one split of 256 positions: scores, running maximum, sum, weighted V.
-// Splits past State::position end at once, having written nothing.
-// Grid: {heads, splits, 1} with splits = ceil(context / 256).
+// attn_decode: for one query head and one split of the positions: scores, running maximum, sum, weighted V.
+// A split is 256 * ceil((position / 256 + 1) / splits) positions; those past State::position end at once, having written
+// nothing. attn_out reads as many splits as there are.
+// Grid: {heads, splits, 1} with splits = min(ceil(context / 256), decode_max_splits).
 struct AttnDecodeArgs {
   u64 q;               // f16[heads][head_size]
   u64 k_cache, v_cache;
   u64 state;
   u64 partial_out;     // f32[heads][splits][head_size], not yet divided by the sum
-  u64 partial_stat;    // f32[heads][splits][2]: maximum, sum
+  u64 partial_stat;    // f32[heads][splits][2]: maximum of score * log2(e), sum
   u32 heads, kv_heads, head_size, context, splits, padding;
 };
 
 // attn_out_<type>: combines the splits (as many as State::position needs), then x += Wo * attention.
-// Grid: {ceil(rows/16), 1, 1}.
+// Grid: {ceil(rows/32), 1, 1}.
 struct AttnOutArgs {
   Matrix wo;           // [rows = n_embd][columns = heads*head_size]
   u64 partial_out, partial_stat;
@@ -110,7 +114,7 @@ struct GateUpArgs {
   u32 padding;
 };
 
-// down_<type>: x += W * h.  Grid: {ceil(rows/16), 1, 1}.
+// down_<type>: x += W * h.  Grid: {ceil(rows/32), 1, 1}.
 struct DownArgs {
   Matrix w;
   u64 h;               // f16[columns]
@@ -119,12 +123,12 @@ struct DownArgs {
 };
 
 // logits_<type>: logits = W * norm(x), and each workgroup's best row for the greedy choice.
-// Grid: {ceil(rows/16), 1, 1}.
+// Grid: {ceil(rows/32), 1, 1}.
 struct LogitsArgs {
   Matrix w;
   u64 x, norm_weight;
   u64 logits;          // f32[rows]
-  u64 best;            // {f32 value, u32 row}[ceil(rows/16)]; ties: the lower row; NaN never wins
+  u64 best;            // {f32 value, u32 row}[ceil(rows/32)]; ties: the lower row; NaN never wins
   u32 rows, columns;
   f32 epsilon;
   u32 padding;
