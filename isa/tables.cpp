@@ -35,7 +35,9 @@ constexpr OperandInfo VK(Type type) { return {type, Where::vgpr_or_inline}; }
 constexpr Effects flag(Flag f) { return {.flags = u16(f)}; }
 constexpr Effects NONE = flag(Flag::NONE), GLC_RETURNS = flag(Flag::GLC_RETURNS), OFFSET_PAIR = flag(Flag::OFFSET_PAIR),
                   D16 = flag(Flag::D16), D16_HI = flag(Flag::D16_HI), CROSS_LANE = flag(Flag::CROSS_LANE),
-                  LANE_NUMBER = flag(Flag::LANE_NUMBER), SWAPS = flag(Flag::SWAPS);
+                  LANE_NUMBER = flag(Flag::LANE_NUMBER), SWAPS = flag(Flag::SWAPS), SATURATES = flag(Flag::SATURATES),
+                  FLOAT_MODIFIERS = flag(Flag::FLOAT_MODIFIERS), NO_DPP = flag(Flag::NO_DPP),
+                  NO_VOP3 = flag(Flag::NO_VOP3);
 constexpr Effects operator+(Effects a, Effects b) {
   return {u8(a.reads | b.reads), u8(a.writes | b.writes), u16(a.flags | b.flags)};
 }
@@ -107,7 +109,75 @@ constexpr Index make_index() {
 }
 constexpr Index index_of_rows = make_index();
 
+bool floats(Type type) {
+  const Kind kind = info(type).kind;
+  return kind == Kind::floating || kind == Kind::brain_floating || kind == Kind::packed_floating;
+}
+
+bool float_matrix(Type type) {
+  return type == F16X16 || type == BF16X16 || type == F32X8 || type == F16H8 || type == BF16H8;
+}
+
+bool either_sign(Type type) { return type == IU8X4 || type == IU4X8 || type == IU8X16 || type == IU4X16; }
+
+bool is_half(Type type) { return info(type).bits == 16 && info(type).kind != Kind::literal; }
+
+// Isa.md 4.2, 4.3, 4.6: NEG tells the signedness of IU operands; OPSEL picks halves of packed operands, and of the
+// result of a WMMA with 16-bit C and D (bit 2).
+Modifiers packed_modifiers(const OpInfo& op) {
+  Modifiers allowed;
+  for (u32 i = 0; i < op.src_count; ++i) {
+    const Type type = op.src[i].type;
+    if (floats(type) || float_matrix(type)) allowed.neg |= u8(1 << i), allowed.neg_hi |= u8(1 << i);
+    if (either_sign(type)) allowed.neg |= u8(1 << i);
+    if (op.op_class != OpClass::wmma) allowed.opsel |= u8(1 << i);
+  }
+  if (op.dst[0].type == F16H8 || op.dst[0].type == BF16H8) allowed.opsel = 4;
+  allowed.clamp = !float_matrix(op.dst[0].type);
+  allowed.dpp = op.src[0].type == MIX || (op.op_class == OpClass::dot && op.src[0].type == F16X2);
+  return allowed;
+}
+
+bool allows_dpp(const OpInfo& op) {
+  if (op.effects.has(Flag::CROSS_LANE) || op.effects.has(Flag::SWAPS) || op.effects.has(Flag::NO_DPP)) return false;
+  if (op.op_class == OpClass::quarter) return false;
+  const auto wide = [](const OperandInfo& operand) { return info(operand.type).bits > 32; };
+  const auto literal = [](const OperandInfo& operand) { return info(operand.type).kind == Kind::literal; };
+  return std::ranges::none_of(op.dst, wide) && std::ranges::none_of(op.src, wide) && std::ranges::none_of(op.src, literal);
+}
+
+bool has_vop3_form(const OpInfo& op) {
+  const auto literal = [](const OperandInfo& operand) { return info(operand.type).kind == Kind::literal; };
+  if (op.format != Format::vop1 && op.format != Format::vop2 && op.format != Format::vopc) return false;
+  return !op.effects.has(Flag::NO_VOP3) && !op.effects.has(Flag::SWAPS) && op.name != "v_permlane64_b32" &&
+         std::ranges::none_of(op.src, literal);
+}
+
 }  // namespace
+
+Modifiers modifiers(const OpInfo& op) {
+  if (op.format == Format::vop3p) return packed_modifiers(op);
+  Modifiers allowed;
+  bool all_float = op.src_count > 0, any_float = false;
+  for (u32 i = 0; i < op.src_count; ++i) {
+    const Type type = op.src[i].type;
+    const bool is_float = floats(type) || (op.effects.has(Flag::FLOAT_MODIFIERS) && type != MASK);
+    if (is_float) allowed.neg |= u8(1 << i), allowed.abs |= u8(1 << i);
+    if (is_half(type)) allowed.opsel |= u8(1 << i);
+    all_float = all_float && floats(type);
+    any_float = any_float || floats(type);
+  }
+  const Type result = op.dst[0].type;
+  const bool float_result = floats(result) && info(result).kind != Kind::packed_floating;
+  if (op.dst_count > 0 && is_half(result)) allowed.opsel |= 8;
+  if (op.name == "v_permlane16_b32" || op.name == "v_permlanex16_b32") allowed.opsel = 3;  // FI, BOUND_CTRL
+  allowed.omod = float_result && op.op_class != OpClass::dot;
+  allowed.clamp = op.effects.has(Flag::SATURATES) ||
+                  (op.op_class != OpClass::dot && (float_result || (op.format == Format::vopc ? all_float : any_float)));
+  allowed.vop3 = has_vop3_form(op);
+  allowed.dpp = allows_dpp(op);
+  return allowed;
+}
 
 const OpInfo& info(Opcode opcode) {
   check(u32(opcode) < opcode_count, "opcode in range");

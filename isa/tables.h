@@ -97,6 +97,10 @@ enum class Flag : u16 {
   CROSS_LANE = 16,   // lanes read other lanes
   LANE_NUMBER = 32,  // result depends on the lane's number (mbcnt)
   SWAPS = 64,        // writes src[0] too
+  SATURATES = 128,   // integer result: CLAMP saturates it
+  FLOAT_MODIFIERS = 256,  // NEG and ABS work although the sources are untyped bits (v_cndmask)
+  NO_DPP = 512,      // has no DPP form, though its operands would allow one
+  NO_VOP3 = 1024,    // VOP2 row without a VOP3 form
 };
 
 struct Effects {
@@ -128,6 +132,16 @@ struct OpInfo {
 };
 
 const OpInfo& info(Opcode opcode);
+
+// What an encoding of a row may carry. NEG, ABS, OPSEL: by source index, bit 3 of OPSEL is the destination; for VOP3P,
+// `neg_hi` stands beside `neg` and OPSEL_HI is free. Everything else is a reserved bit: zero, or no such instruction.
+struct Modifiers {
+  u8 neg = 0, abs = 0, neg_hi = 0, opsel = 0;
+  bool clamp = false, omod = false;
+  bool vop3 = false;   // VOP1, VOP2, VOPC: has a VOP3 form
+  bool dpp = false;    // has DPP forms
+};
+Modifiers modifiers(const OpInfo& op);
 std::string_view name(Format format);
 std::string_view name(OpClass op_class);
 
