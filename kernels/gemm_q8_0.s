@@ -1,4 +1,4 @@
-// gemm_q8_0_store, gemm_q8_0_add: see gemm.inc. A lane loads 16 quants of row lane/2. A quant q is decoded as the byte u = q + 128:
+// gemm_q8_0_store, gemm_q8_0_add: see gemm.inc. A lane loads 16 quants of row lane/2. A quant q lies in memory as the byte u = q + 128:
 // (1024 + u) * scale - 1152 * scale, exact in f32, rounded once to f16.
 .include "gemm.inc"
 .include "gemm_block32.inc"
@@ -20,9 +20,6 @@
 
 .macro gemm_weights_store
   gemm_block32_scale 0xc4900000         // -1152.0
-  .irp i, 0, 1, 2, 3
-  v_xor_b32     v[raw_b+\i], 0x80808080, v[raw_b+\i]
-  .endr
   .irp i, 0, 1, 2, 3
   gemm_bytes_to_f16 b+2*\i, raw_b+\i, a+2*\i, scale, addend
   .endr
