@@ -1,9 +1,9 @@
 // amlm bench: llama-bench's tests and columns, and what a token costs: bytes, dispatches, barriers, submits, instructions.
+#include <fmt/format.h>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <format>
 #include <nlohmann/json.hpp>
 
 #include "engine/sampler/sampler.h"
@@ -82,12 +82,12 @@ Result<std::vector<Row>> measure_all(const Options& options, LoadedModel& loaded
   std::vector<Row> rows;
   if (options.prompt_tokens != 0) {
     const auto ids = bench_tokens(options.prompt_tokens, vocabulary);
-    rows.push_back(TRY(measure(std::format("pp{}", options.prompt_tokens), options.prompt_tokens, options.repetitions,
+    rows.push_back(TRY(measure(fmt::format("pp{}", options.prompt_tokens), options.prompt_tokens, options.repetitions,
                                options.counters, [&] { return time_prompt(session, ids); })));
   }
   if (options.decode_tokens != 0) {
     const u32 first = bench_tokens(1, vocabulary)[0];
-    rows.push_back(TRY(measure(std::format("tg{}", options.decode_tokens), options.decode_tokens, options.repetitions,
+    rows.push_back(TRY(measure(fmt::format("tg{}", options.decode_tokens), options.decode_tokens, options.repetitions,
                                options.counters, [&] { return time_decode(session, options.decode_tokens, first); })));
     rows.back().bytes_per_token = session.cost().weight_bytes +
                                   session.cost().kv_bytes_per_position * options.decode_tokens / 2;

@@ -1,11 +1,11 @@
 #include "tools/device_choice.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <format>
 
 namespace amlm::tools {
 
@@ -18,7 +18,7 @@ constexpr const char* active_variable = "AMLM_VGPU_ACTIVE";
 Result<std::string> find_library() {
   if (const char* given = std::getenv("AMLM_VGPU_LIBRARY")) {
     if (access(given, R_OK) == 0) return std::string(given);
-    return fail(ErrorCode::file, std::format("AMLM_VGPU_LIBRARY names {}, which cannot be read: {}", given,
+    return fail(ErrorCode::file, fmt::format("AMLM_VGPU_LIBRARY names {}, which cannot be read: {}", given,
                                              std::strerror(errno)), errno);
   }
   std::error_code error;
@@ -27,7 +27,7 @@ Result<std::string> find_library() {
     const auto candidate = (self / place / library_name).lexically_normal();
     if (access(candidate.c_str(), R_OK) == 0) return candidate.string();
   }
-  return fail(ErrorCode::file, std::format("the virtual gfx1151 ({}) is not beside {}, nor in ../lib/amlm: build it, or "
+  return fail(ErrorCode::file, fmt::format("the virtual gfx1151 ({}) is not beside {}, nor in ../lib/amlm: build it, or "
                                            "set AMLM_VGPU_LIBRARY to its path", library_name, self.string()));
 }
 
@@ -62,7 +62,7 @@ Error exec_under_virtual(char* const* argv, const VirtualOptions& options) {
   set_if("AMLM_VGPU_RECORD", options.record_file);
   set_if("AMLM_VGPU_INJECT", options.inject);
   execvp(argv[0], argv);
-  return {ErrorCode::file, errno, std::format("{} cannot be started: {}", argv[0], std::strerror(errno))};
+  return {ErrorCode::file, errno, fmt::format("{} cannot be started: {}", argv[0], std::strerror(errno))};
 }
 
 Result<std::unique_ptr<Device>> open_device(const std::string& device, const Invocation& invocation,
@@ -76,7 +76,7 @@ Result<std::unique_ptr<Device>> open_device(const std::string& device, const Inv
   }
   if (device == "auto" || device == "virtual") return Device::open({});
   if (!device.starts_with('/'))
-    return fail(ErrorCode::usage, std::format("--device {}: write auto, virtual, or the path of a render node such as "
+    return fail(ErrorCode::usage, fmt::format("--device {}: write auto, virtual, or the path of a render node such as "
                                               "/dev/dri/renderD128", device));
   return Device::open({.node = device});
 }

@@ -1,7 +1,7 @@
 // amlm disasm: one of amlm's own kernels, or the kernels of a code object, as assembly.
+#include <fmt/format.h>
 #include <cstdio>
 #include <cstring>
-#include <format>
 #include <fstream>
 #include <iterator>
 
@@ -22,7 +22,7 @@ struct Options {
 
 Result<std::vector<u8>> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(ErrorCode::file, std::format("{} cannot be opened: {}", path, std::strerror(errno)), errno);
+  if (!file) return fail(ErrorCode::file, fmt::format("{} cannot be opened: {}", path, std::strerror(errno)), errno);
   return std::vector<u8>(std::istreambuf_iterator<char>(file), {});
 }
 
@@ -48,7 +48,7 @@ Result<void> disassemble_kernels(const Options& options) {
     }
   }
   if (!found)
-    return fail(ErrorCode::usage, std::format("no kernel named {}: `amlm disasm --list` shows all", options.kernel));
+    return fail(ErrorCode::usage, fmt::format("no kernel named {}: `amlm disasm --list` shows all", options.kernel));
   return {};
 }
 

@@ -1,17 +1,17 @@
 #include "tools/elf.h"
 
+#include <fmt/format.h>
 #include <elf.h>
 
 #include <algorithm>
 #include <cstring>
-#include <format>
 
 namespace amlm::tools {
 
 namespace {
 
 Error damaged(std::string what) {
-  return {ErrorCode::file, 0, std::format("not a usable AMDGPU code object: {}", what)};
+  return {ErrorCode::file, 0, fmt::format("not a usable AMDGPU code object: {}", what)};
 }
 
 template <class T>
@@ -55,11 +55,11 @@ Result<std::vector<KernelSymbol>> read_kernel_symbols(std::span<const u8> elf) {
   if (!read_at(elf, 0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
     return std::unexpected(damaged("it does not start with an ELF header"));
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != 224 /* EM_AMDGPU */)
-    return std::unexpected(damaged(std::format("ELF machine {}, not AMDGPU (224)", header.e_machine)));
+    return std::unexpected(damaged(fmt::format("ELF machine {}, not AMDGPU (224)", header.e_machine)));
   std::vector<Elf64_Shdr> sections(header.e_shnum);
   for (u32 i = 0; i < header.e_shnum; ++i) {
     if (header.e_shoff > elf.size() || !read_at(elf, header.e_shoff + u64(i) * sizeof(Elf64_Shdr), sections[i]))
-      return std::unexpected(damaged(std::format("section header {} lies past the end of the file", i)));
+      return std::unexpected(damaged(fmt::format("section header {} lies past the end of the file", i)));
   }
   std::vector<KernelSymbol> kernels;
   for (const u32 wanted : {SHT_DYNSYM, SHT_SYMTAB}) {

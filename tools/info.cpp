@@ -1,6 +1,6 @@
 // amlm info: the device, what the kernel says of it, what is wrong and how to mend it.
+#include <fmt/format.h>
 #include <cstdio>
-#include <format>
 #include <nlohmann/json.hpp>
 
 #include "driver/record.h"
@@ -34,10 +34,10 @@ std::vector<Advice> advise(const DeviceFacts& facts) {
                      "install linux-firmware of 2025-12 or later (MES 0x80) and remove amdgpu-dkms-firmware"});
   }
   if (facts.gtt_total_bytes != 0 && facts.gtt_total_bytes < 48 * u64(gib))
-    all.push_back({std::format("GTT is {:.1f} GiB: larger models will not fit", facts.gtt_total_bytes / gib),
+    all.push_back({fmt::format("GTT is {:.1f} GiB: larger models will not fit", facts.gtt_total_bytes / gib),
                    "boot with ttm.pages_limit=N (4 KiB pages; 25165824 = 96 GiB) and set the BIOS carve-out to its minimum"});
   if (facts.job_timeout_ms != 0 && facts.job_timeout_ms < 2000)
-    all.push_back({std::format("the job timeout is {} ms", facts.job_timeout_ms),
+    all.push_back({fmt::format("the job timeout is {} ms", facts.job_timeout_ms),
                    "boot with amdgpu.lockup_timeout=2000 or more"});
   return all;
 }
@@ -49,16 +49,16 @@ json as_json(const DeviceFacts& facts) {
   json advice = json::array();
   for (const auto& entry : advise(facts)) advice.push_back({{"what", entry.what}, {"remedy", entry.remedy}});
   return {{"node", facts.node}, {"name", facts.marketing_name}, {"virtual", facts.is_virtual},
-          {"pci_device", std::format("0x{:04x}", facts.pci_device)},
+          {"pci_device", fmt::format("0x{:04x}", facts.pci_device)},
           {"pci_revision", facts.pci_revision}, {"family", facts.family}, {"external_revision", facts.external_revision},
-          {"gfx", std::format("{}.{}.{}", facts.gfx_major, facts.gfx_minor, facts.gfx_step)},
+          {"gfx", fmt::format("{}.{}.{}", facts.gfx_major, facts.gfx_minor, facts.gfx_step)},
           {"compute_units", facts.compute_units}, {"shader_engines", facts.shader_engines},
           {"shader_arrays", facts.shader_arrays}, {"max_engine_clock_khz", facts.max_engine_clock_khz},
           {"max_memory_clock_khz", facts.max_memory_clock_khz}, {"counter_khz", facts.counter_khz},
           {"memory_bus_bits", facts.memory_bus_bits}, {"memory_limit_gbps", facts.memory_limit_gbps()},
           {"gtt_total_bytes", facts.gtt_total_bytes}, {"gtt_used_bytes", facts.gtt_used_bytes},
           {"vram_total_bytes", facts.vram_total_bytes}, {"vram_used_bytes", facts.vram_used_bytes},
-          {"drm", std::format("{}.{}", facts.drm_major, facts.drm_minor)}, {"kernel", facts.kernel_release},
+          {"drm", fmt::format("{}.{}", facts.drm_major, facts.drm_minor)}, {"kernel", facts.kernel_release},
           {"job_timeout_ms", facts.job_timeout_ms}, {"job_timeout_source", facts.job_timeout_source},
           {"compute_rings", facts.compute_rings}, {"ib_start_alignment", facts.ib_start_alignment},
           {"ib_size_alignment", facts.ib_size_alignment}, {"firmware", firmware}, {"advice", advice}};
@@ -75,7 +75,7 @@ void print_text(const DeviceFacts& facts) {
   std::printf("VRAM carve-out   %.2f GiB\n", facts.vram_total_bytes / gib);
   std::printf("kernel           %s, DRM %u.%u\n", facts.kernel_release.c_str(), facts.drm_major, facts.drm_minor);
   std::printf("job timeout      %s   (%s)\n",
-              facts.job_timeout_ms ? std::format("{} ms", facts.job_timeout_ms).c_str() : "none",
+              facts.job_timeout_ms ? fmt::format("{} ms", facts.job_timeout_ms).c_str() : "none",
               facts.job_timeout_source.c_str());
   std::printf("compute rings    %u; IB alignment %u/%u bytes; counter %.2f MHz\n", facts.compute_rings,
               facts.ib_start_alignment, facts.ib_size_alignment, static_cast<f64>(facts.counter_khz) / 1e3);

@@ -1,10 +1,10 @@
 #include "tools/model_choice.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
-#include <format>
 
 #include "tools/terminal.h"
 
@@ -30,7 +30,7 @@ Result<std::string> find_demo_model() {
 std::string progress_note(const LoadProgress& progress) {
   const f64 rate = progress.seconds > 0 ? static_cast<f64>(progress.done_bytes) / progress.seconds : 0;
   const f64 left = rate > 0 ? static_cast<f64>(progress.total_bytes - progress.done_bytes) / rate : 0;
-  return std::format("{}  {:.2f} GB/s, {:.0f} s left", progress.stage, rate / 1e9, left);
+  return fmt::format("{}  {:.2f} GB/s, {:.0f} s left", progress.stage, rate / 1e9, left);
 }
 
 }  // namespace
@@ -43,7 +43,7 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
 
 std::string describe_device(const DeviceFacts& facts) {
   if (facts.is_virtual) return "the virtual gfx1151 (no hardware: times are those of this program)";
-  return std::format("{} ({})", facts.marketing_name, facts.node);
+  return fmt::format("{} ({})", facts.marketing_name, facts.node);
 }
 
 Result<LoadedModel> load_model(const ModelOptions& options, const Invocation& invocation) {

@@ -1,8 +1,8 @@
 // amlm perplexity: llama.cpp's definition, on the device.
+#include <fmt/format.h>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <format>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -26,14 +26,14 @@ struct Options {
 Result<PerplexityReport> measure(const Options& options, LoadedModel& loaded) {
   std::ifstream file(options.file, std::ios::binary);
   if (!file)
-    return fail(ErrorCode::file, std::format("the text {} cannot be opened: {}", options.file, std::strerror(errno)), errno);
+    return fail(ErrorCode::file, fmt::format("the text {} cannot be opened: {}", options.file, std::strerror(errno)), errno);
   const std::string text(std::istreambuf_iterator<char>(file), {});
   Progress bar("perplexity");
   return measure_perplexity(*loaded.session, *loaded.model, text,
                             {.chunks = options.chunks, .cancelled = &interrupted(),
                              .on_progress = [&](const PerplexityProgress& progress) {
                                bar.update(static_cast<f64>(progress.chunks_done) / progress.chunks_total,
-                                          std::format("window {} of {}: {:.4f}, {:.0f} tokens/s", progress.chunks_done,
+                                          fmt::format("window {} of {}: {:.4f}, {:.0f} tokens/s", progress.chunks_done,
                                                       progress.chunks_total, progress.perplexity,
                                                       progress.tokens_per_second));
                              }});

@@ -1,10 +1,10 @@
 // amlm run: a prompt in, the text that follows out, as it comes.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <format>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -42,7 +42,7 @@ Result<std::string> read_prompt(const Options& options) {
   }
   std::ifstream file(options.prompt_file, std::ios::binary);
   if (!file)
-    return fail(ErrorCode::file, std::format("the prompt file {} cannot be opened: {}", options.prompt_file,
+    return fail(ErrorCode::file, fmt::format("the prompt file {} cannot be opened: {}", options.prompt_file,
                                              std::strerror(errno)), errno);
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
@@ -59,7 +59,7 @@ Result<Generated> generate(const Options& options, const Model& model, Session& 
   out.prompt_ids = TRY(tokenizer.encode(TRY(read_prompt(options))));
   if (out.prompt_ids.empty()) return fail(ErrorCode::usage, "the prompt is empty: write -p TEXT or -f FILE");
   if (out.prompt_ids.size() >= session.context())
-    return fail(ErrorCode::too_long, std::format("the prompt has {} tokens and the context {}: shorten it, or raise --ctx",
+    return fail(ErrorCode::too_long, fmt::format("the prompt has {} tokens and the context {}: shorten it, or raise --ctx",
                                                  out.prompt_ids.size(), session.context()));
   Sampler sampler(options.sampler);
   for (const u32 id : out.prompt_ids) sampler.accept(id);

@@ -1,11 +1,11 @@
 #include "tools/terminal.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <format>
 
 namespace amlm::tools {
 
