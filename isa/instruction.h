@@ -23,6 +23,8 @@ enum class Format : u8 {
   ds, lds_direct, flat, global, scratch, mubuf, mtbuf, mimg, exp,
 };
 
+// native: the row's own format, VOP3 and VOP3P rows too. vop3: a VOP1, VOP2 or VOPC row in VOP3 form. The DPP ones add
+// a DPP dword: to the row's own format (dpp8, dpp16; VOP3 and VOP3P rows too), or to the VOP3 form (vop3_dpp8, vop3_dpp16).
 enum class Encoding : u8 { native, vop3, dpp8, dpp16, vop3_dpp8, vop3_dpp16 };
 
 // Every opcode of the tables, in table order: Opcode::v_add_f32.
@@ -35,6 +37,7 @@ struct Operand {
   bool is_vgpr() const { return code >= 256; }
   u32 vgpr() const { return code - 256u; }
   bool present() const { return count_dw != 0; }
+  bool operator==(const Operand&) const = default;
 };
 
 inline constexpr u16 code_vcc_lo = 106, code_vcc_hi = 107, code_null = 124, code_m0 = 125,
@@ -73,10 +76,12 @@ struct Instruction {
   Opcode y_opcode{};
   Operand y_dst;
   std::array<Operand, 3> y_src;
+  bool operator==(const Instruction&) const = default;
 };
 
 struct DecodeError {
   std::string sentence;               // "0xbf9fffff: no SOPP instruction has opcode 31"
+  std::array<u32, 3> reserved{};      // bits that must be zero and are not, when that was the only fault
 };
 
 // Reads one instruction from the front of `words` (1 to 3 dwords are looked at).
@@ -86,7 +91,7 @@ std::optional<Instruction> decode(std::span<const u32> words, DecodeError* error
 // Writes the instruction's dwords; returns how many (1-3), or 0 when it cannot be encoded.
 u32 encode(const Instruction& instruction, std::span<u32, 3> words);
 
-// The instruction in llvm-mc's syntax. `pc` is its own address: branches print their target.
+// The instruction in llvm-mc's syntax, for wave32. With `pc`, its own address, branches also say their target.
 std::string print(const Instruction& instruction, u64 pc = 0);
 
 }  // namespace amlm::isa
