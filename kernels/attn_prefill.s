@@ -1,22 +1,27 @@
 // attn_prefill_<head_size>: causal attention of a batch of query tokens over the KV cache, with a streaming softmax.
-// out[t][h] = sum over p <= first_position + t of softmax_p(q[t][h] . k[p]) * v[p]; q comes scaled by 1/sqrt(head_size).
+// out[t][h] = sum over p <= first_position + t of softmax_p(q[t][h] . k[p]) * v[p]; q comes scaled by
+// 1/sqrt(head_size).
 //
-// Grid: x = head, y = 64 query tokens; four waves of 16 tokens each. Head sizes 32, 64, 96, 128. heads is a multiple of kv_heads.
-// The cache must hold positions 0 .. first_position + tokens - 1; rows behind them are not read, tokens past the end not written.
+// Grid: x = head, y = 64 query tokens; four waves of 16 tokens each. Head sizes 32, 64, 96, 128. heads is a multiple
+// of kv_heads. The cache must hold positions 0 .. first_position + tokens - 1; rows behind them are not read, tokens
+// past the end not written.
 //
-// A step is 32 positions. The workgroup copies their K rows and, transposed, their V rows into LDS; the loads of the next step are
-// issued before this step's work. Each wave computes S^T = K q^T, so that a query is a lane (l % 16, twice: lanes l < 16 hold the even
-// positions in their VGPRs, the others the odd ones). Maximum, sum and scale of a query then are values of its two lanes, and the
-// output O^T = V^T P^T needs no exchange to be rescaled; the f16 of P^T go into operand order by one v_permlanex16 for two registers.
-// WMMA: A = K (then V^T), B = q (then P^T): a row of A or B in lane % 16, and again in the other 16 lanes; 16 k in 8 VGPRs.
+// A step is 32 positions. The workgroup copies their K rows and, transposed, their V rows into LDS; the loads of the
+// next step are issued before this step's work. Each wave computes S^T = K q^T, so that a query is a lane (l % 16,
+// twice: lanes l < 16 hold the even positions in their VGPRs, the others the odd ones). Maximum, sum and scale of a
+// query then are values of its two lanes, and the output O^T = V^T P^T needs no exchange to be rescaled; the f16 of
+// P^T go into operand order by one v_permlanex16 for two registers.
+// WMMA: A = K (then V^T), B = q (then P^T): a row of A or B in lane % 16, and again in the other 16 lanes; 16 k in 8
+// VGPRs.
 //
 // Precision: scores, maximum, sum and output f32; P is rounded to f16, and the sum is taken of the rounded values.
-// Bound by: WMMA and VALU. A step of a wave, head size 128 (64): 32 (16) WMMA, 116 (108) VALU of which 16 are v_exp_f32,
-// 64 (32) LDS loads, 8 (6) LDS stores, 12 (6) VMEM loads, 2 barriers; 38 (22) VALU more where a maximum grows, 33 more on the diagonal.
-// LDS 18,944 bytes and 240 VGPRs (128): 6 waves a SIMD.
-// Duration: (first_position + tokens) / 32 steps for each of ceil(tokens / 64) * heads workgroups, modelled at 1,300 cycles a wave and
-// step for head size 128: 32 heads * 512 tokens at position 131,072 take 25 ms when the WMMA units never wait, so even at a tenth of
-// that speed a batch stays under the 2 s of a job; more tokens or heads must be split over the tokens.
+// Bound by: WMMA and VALU. A step of a wave, head size 128 (64): 32 (16) WMMA, 116 (108) VALU of which 16 are
+// v_exp_f32, 64 (32) LDS loads, 8 (6) LDS stores, 12 (6) VMEM loads, 2 barriers; 38 (22) VALU more where a maximum
+// grows, 33 more on the diagonal. LDS 18,944 bytes and 240 VGPRs (128): 6 waves a SIMD.
+// Duration: (first_position + tokens) / 32 steps for each of ceil(tokens / 64) * heads workgroups, modelled at 1,300
+// cycles a wave and step for head size 128: 32 heads * 512 tokens at position 131,072 take 25 ms when the WMMA units
+// never wait, so even at a tenth of that speed a batch stays under the 2 s of a job; more tokens or heads must be
+// split over the tokens.
 .include "kernel.inc"
 
 .set attn_v_row_bytes, 80               // in LDS: 32 positions and 16 bytes of padding
@@ -92,7 +97,8 @@
   require out_ptr + 1 - q_ptr == 7 && context - heads == 3
 .endm
 
-// How a step is copied. K: a lane loads 16 bytes of row k_row + k_rows*i, i < k_loads. V: 4 dimensions of v_rows consecutive rows.
+// How a step is copied. K: a lane loads 16 bytes of row k_row + k_rows*i, i < k_loads. V: 4 dimensions of v_rows
+// consecutive rows.
 .macro attn_shape size
   .if \size == 32
     .set attn_k_rows, 32
@@ -455,7 +461,8 @@
   s_cbranch_scc1 .L\name\()_step
 .endm
 
-// O^T / total to out. Lanes below 16 take dimensions 0 .. 7 of a tile, the others 8 .. 15, by swapping registers with each other.
+// O^T / total to out. Lanes below 16 take dimensions 0 .. 7 of a tile, the others 8 .. 15, by swapping registers with
+// each other.
 .macro attn_finish name, size
   s_cmp_le_i32  s[wave_tokens], 0
   s_cbranch_scc1 .L\name\()_end

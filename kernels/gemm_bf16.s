@@ -1,5 +1,6 @@
-// gemm_bf16_store, gemm_bf16_add: see gemm.inc. Weights bf16[rows][columns], as f16 in LDS: exact between 2^-17 and 65280 (bf16
-// has 8 significant bits), truncated to a multiple of 2^-24 below, 65504 above. The bf16 WMMA would round the activations instead.
+// gemm_bf16_store, gemm_bf16_add: see gemm.inc. Weights bf16[rows][columns], as f16 in LDS: exact between 2^-17 and
+// 65280 (bf16 has 8 significant bits), truncated to a multiple of 2^-24 below, 65504 above. The bf16 WMMA would round
+// the activations instead.
 .include "gemm.inc"
 .include "gemm_half.inc"
 

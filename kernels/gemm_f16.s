@@ -1,4 +1,5 @@
-// gemm_f16_store, gemm_f16_add: see gemm.inc. Weights f16[rows][columns]: four lanes share the 64 bytes of a row and step.
+// gemm_f16_store, gemm_f16_add: see gemm.inc. Weights f16[rows][columns]: four lanes share the 64 bytes of a row and
+// step.
 .include "gemm.inc"
 .include "gemm_half.inc"
 

@@ -1,5 +1,5 @@
-// gemm_f32_store, gemm_f32_add: see gemm.inc. Weights f32[rows][columns], rounded to f16 in LDS. Four lanes share the 128 bytes of
-// a row and step; a lane loads 32 bytes of row lane/4 and of row lane/4 + 32.
+// gemm_f32_store, gemm_f32_add: see gemm.inc. Weights f32[rows][columns], rounded to f16 in LDS. Four lanes share the
+// 128 bytes of a row and step; a lane loads 32 bytes of row lane/4 and of row lane/4 + 32.
 .include "gemm.inc"
 
 .macro gemm_weights_registers

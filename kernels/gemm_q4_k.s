@@ -1,6 +1,7 @@
-// gemm_q4_k_store, gemm_q4_k_add: see gemm.inc. A block of 256 columns is 144 bytes: d, dmin (f16), 12 bytes with eight pairs of 6-bit
-// scale and minimum, 128 bytes of nibbles. A K step is one of its eight sub-blocks: the low (even) or high (odd) nibbles of 32 bytes.
-// A lane decodes 16 quants of row lane/2: d*scale * u - dmin*minimum. Layout: ggml's block_q4_K, get_scale_min_k4.
+// gemm_q4_k_store, gemm_q4_k_add: see gemm.inc. A block of 256 columns is 144 bytes: d, dmin (f16), 12 bytes with
+// eight pairs of 6-bit scale and minimum, 128 bytes of nibbles. A K step is one of its eight sub-blocks: the low
+// (even) or high (odd) nibbles of 32 bytes. A lane decodes 16 quants of row lane/2: d*scale * u - dmin*minimum.
+// Layout: ggml's block_q4_K, get_scale_min_k4.
 .include "gemm.inc"
 
 .macro gemm_weights_registers

@@ -81,8 +81,8 @@ struct QkvArgs {
 };
 
 // attn_decode: for one query head and one split of the positions: scores, running maximum, sum, weighted V.
-// A split is 256 * ceil((position / 256 + 1) / splits) positions; those past State::position end at once, having written
-// nothing. attn_out reads as many splits as there are.
+// A split is 256 * ceil((position / 256 + 1) / splits) positions; those past State::position end at once, having
+// written nothing. attn_out reads as many splits as there are.
 // Grid: {heads, splits, 1} with splits = min(ceil(context / 256), decode_max_splits).
 struct AttnDecodeArgs {
   u64 q;               // f16[heads][head_size]
@@ -144,7 +144,8 @@ struct ArgmaxFinalArgs {
   u32 capacity;
 };
 
-// --- Prefill: a batch of tokens at positions first_position .. first_position + tokens - 1 -------------------------------
+// --- Prefill: a batch of tokens at positions first_position .. first_position + tokens - 1
+// -------------------------------
 
 // rmsnorm_f16: y[t] = x[t] / rms(x[t]) * weight, as f16.  Grid: {tokens, 1, 1}.
 struct RmsnormArgs {
@@ -185,7 +186,8 @@ struct RopeKvArgs {
   u32 padding;
 };
 
-// attn_prefill_<head_size>, head_size 32, 64, 96 or 128: causal attention of a batch over the cache, WMMA, streaming softmax.
+// attn_prefill_<head_size>, head_size 32, 64, 96 or 128: causal attention of a batch over the cache, WMMA, streaming
+// softmax.
 // Grid: {heads, ceil(tokens/64), 1}: one workgroup handles 64 query tokens of a head.
 struct AttnPrefillArgs {
   u64 q;               // f16[tokens][heads * head_size]

@@ -1,5 +1,5 @@
-// rope_kv: takes q, k and v of each token from qkv, rotates the pairs (2i, 2i+1) of q and k by the angles of the token's
-// position, scales q by 1/sqrt(head_size), and writes q (f16) and the cache rows of k and v (f16).
+// rope_kv: takes q, k and v of each token from qkv, rotates the pairs (2i, 2i+1) of q and k by the angles of the
+// token's position, scales q by 1/sqrt(head_size), and writes q (f16) and the cache rows of k and v (f16).
 // Grid: one workgroup a token; a wave takes every eighth head of q, k and v, a lane 4 elements of every 128 of a head.
 // Head size: a multiple of 4. Positions at or past `context` write nothing. Each array holds fewer than 2^32 elements.
 // Bound by memory: 6 bytes an element.
