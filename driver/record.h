@@ -52,5 +52,7 @@ Result<DeviceRecord> parse_record(std::string_view json);         // ErrorCode::
 
 // asks the kernel
 Result<DeviceRecord> record_device(Device& device);
+// to a file
+Result<void> record_device(Device& device, const std::string& path);
 
 }  // namespace amlm

@@ -1,0 +1,151 @@
+#include "driver/queue.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "driver/device_impl.h"
+#include "driver/job_error.h"
+
+namespace amlm {
+
+namespace {
+
+constexpr u32 max_ibs = 16;                     // the kernel allows 125 on a compute ring (INFO MAX_IBS)
+constexpr u32 ring = 0;                         // one scheduler entity: its jobs stay in order
+constexpr auto goodbye = std::chrono::seconds(5);
+constexpr u32 memory_retries = 1000;            // of 1 ms: other processes may be giving memory back (as RADV does)
+
+}  // namespace
+
+struct Queue::Impl {
+  Device* device = nullptr;
+  amdgpu_context_handle context = nullptr;
+  u64 submitted = 0;          // last point handed out
+  u64 reached = 0;            // highest point seen to end well
+  u64 first = 0;              // point of this context's sequence number 0
+  u64 lost = 0;               // points up to here that were not reached never will be
+  Error failure{ErrorCode::ok, 0, ""};
+  QueueCounts counts;
+
+  ~Impl() {
+    if (context != nullptr) amdgpu_cs_ctx_free(context);
+    set_reached(submitted);
+  }
+
+  void set_reached(u64 point) {
+    if (point <= reached) return;
+    device->impl().jobs_in_flight -= point - reached;
+    reached = point;
+  }
+
+  // Nothing of this context will run any more.
+  std::unexpected<Error> lose(int error) {
+    failure = job_error(*device, context, -error);
+    lost = submitted;
+    return std::unexpected(failure);
+  }
+
+  bool is_lost() const { return failure.code != ErrorCode::ok; }
+  Result<bool> ask(u64 point, u64 timeout_ns);
+};
+
+Queue::Queue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Queue::Queue(Queue&&) noexcept = default;
+Queue& Queue::operator=(Queue&&) noexcept = default;
+
+Queue::~Queue() {
+  if (impl_ == nullptr) return;
+  // Whatever this finds was reported by an earlier wait, or nobody wants to know any more.
+  if (!impl_->is_lost() && impl_->submitted > impl_->reached) (void)wait(impl_->submitted, goodbye).has_value();
+}
+
+Result<Queue> Queue::create(Device& device) {
+  auto impl = std::make_unique<Impl>();
+  impl->device = &device;
+  if (const int error = amdgpu_cs_ctx_create2(device.impl().handle, AMDGPU_CTX_PRIORITY_NORMAL, &impl->context); error != 0)
+    return impl->context = nullptr,
+           fail(ErrorCode::kernel, text("the kernel refuses a submission context: %s", std::strerror(-error)), -error);
+  return Queue(std::move(impl));
+}
+
+u64 Queue::submitted() const { return impl_->submitted; }
+const QueueCounts& Queue::counts() const { return impl_->counts; }
+
+Result<u64> Queue::submit(std::span<const BufferView> ibs) {
+  check(!ibs.empty() && ibs.size() <= max_ibs, "1 to 16 indirect buffers");
+  if (impl_->is_lost()) return std::unexpected(impl_->failure);
+  std::array<drm_amdgpu_cs_chunk_ib, max_ibs> bodies{};
+  std::array<drm_amdgpu_cs_chunk, max_ibs> chunks{};
+  for (std::size_t i = 0; i < ibs.size(); i++) {
+    check(ibs[i].va % 32 == 0 && ibs[i].size_bytes % 32 == 0 && ibs[i].size_bytes != 0, "an unpadded indirect buffer");
+    bodies[i].va_start = ibs[i].va;
+    bodies[i].ib_bytes = u32(ibs[i].size_bytes);
+    bodies[i].ip_type = AMDGPU_HW_IP_COMPUTE;
+    bodies[i].ring = ring;
+    chunks[i].chunk_id = AMDGPU_CHUNK_ID_IB;
+    chunks[i].length_dw = sizeof bodies[i] / 4;
+    chunks[i].chunk_data = reinterpret_cast<std::uintptr_t>(&bodies[i]);
+  }
+  u64 sequence = 0;
+  int error = 0;
+  for (u32 attempt = 0; attempt < memory_retries; attempt++) {
+    impl_->counts.submits++;
+    error = amdgpu_cs_submit_raw2(impl_->device->impl().handle, impl_->context, 0, int(ibs.size()), chunks.data(), &sequence);
+    if (error != -ENOMEM) break;
+    usleep(1000);
+  }
+  if (error == -ETIME || error == -ECANCELED || error == -ENODATA) return impl_->lose(error);
+  if (error == -ENOMEM)
+    return fail(ErrorCode::memory, "the kernel cannot bring our buffers into GTT: other processes use too much memory", ENOMEM);
+  if (error != 0)
+    return fail(ErrorCode::kernel, text("the kernel refuses a submission: %s", std::strerror(-error)), -error);
+  check(impl_->first + sequence == impl_->submitted + 1, "the kernel's sequence numbers grow by one");
+  impl_->submitted++;
+  impl_->device->impl().jobs_in_flight++;
+  return impl_->submitted;
+}
+
+// False: not yet.
+Result<bool> Queue::Impl::ask(u64 point, u64 timeout_ns) {
+  check(point <= submitted, "a point that nobody submitted");
+  if (point <= reached) return true;
+  if (point <= lost) return std::unexpected(failure.code != ErrorCode::ok ? failure : Error{
+      ErrorCode::gpu_fault, ECANCELED, "this work was lost with an earlier GPU context"});
+  amdgpu_cs_fence fence{.context = context, .ip_type = AMDGPU_HW_IP_COMPUTE, .ip_instance = 0, .ring = ring,
+                        .fence = point - first};
+  u32 expired = 0;
+  counts.waits++;
+  if (const int error = amdgpu_cs_query_fence_status(&fence, timeout_ns, 0, &expired); error != 0) return lose(error);
+  if (expired != 0) set_reached(point);
+  return expired != 0;
+}
+
+Result<bool> Queue::reached(u64 point) { return impl_->ask(point, 0); }
+
+Result<void> Queue::wait(u64 point, std::chrono::milliseconds timeout) {
+  const u64 timeout_ns = u64(std::chrono::duration_cast<std::chrono::nanoseconds>(timeout).count());
+  const bool done = TRY(impl_->ask(point, timeout_ns));
+  if (done) return {};
+  return fail(ErrorCode::gpu_fault,
+              text("the GPU has not finished after %.1f s, and the kernel has not cancelled the job: it is still running, or "
+                   "waits behind other programs' work", double(timeout.count()) / 1000), ETIMEDOUT);
+}
+
+Result<void> Queue::recover() {
+  amdgpu_context_handle fresh = nullptr;
+  if (const int error = amdgpu_cs_ctx_create2(impl_->device->impl().handle, AMDGPU_CTX_PRIORITY_NORMAL, &fresh); error != 0)
+    return fail(ErrorCode::kernel, text("the kernel refuses a new submission context after a fault: %s",
+                                        std::strerror(-error)), -error);
+  amdgpu_cs_ctx_free(impl_->context);            // ends what is left of the old one's jobs
+  impl_->context = fresh;
+  impl_->device->impl().jobs_in_flight -= impl_->submitted - impl_->reached;
+  impl_->lost = impl_->reached = impl_->submitted;
+  impl_->first = impl_->submitted;
+  impl_->failure = {ErrorCode::ok, 0, ""};
+  return {};
+}
+
+}  // namespace amlm
