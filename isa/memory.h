@@ -21,7 +21,7 @@ enum Access : u8 { access_read = 1, access_write = 2, access_execute = 4 };
 struct ShadowDword {
   u32 writer_epoch = 0;
   u32 reader_epoch = 0;
-  u32 writer_group = 0;   // workgroup (linear) of the writing dispatch: races inside a dispatch
+  u32 writer_group = 0;   // workgroup (linear) of the writing dispatch: races inside a dispatch; bits 28-31: its bytes
   u32 reader_group = 0;   // ~0u: several workgroups have read it
 };
 

@@ -23,7 +23,7 @@ struct Group {
   LdsChecker* lds_checker = nullptr;   // null in fast mode
   std::vector<Wave> waves;
   u32 barrier_interval = 0;            // barriers passed so far: isa/execute/checker.h
-  bool strict = false;
+  bool synchronised = false;           // has done an atomic that returns: may know what other workgroups have finished
 };
 
 }  // namespace amlm::isa

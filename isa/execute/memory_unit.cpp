@@ -1,0 +1,148 @@
+#include "isa/execute/memory_unit.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <format>
+
+#include "isa/execute/group.h"
+
+namespace amlm::isa {
+
+namespace {
+
+constexpr u64 line_bytes = 128;
+
+const char* word(Use use) {
+  return use == Use::read ? "read" : use == Use::write ? "write" : "atomic access";
+}
+
+}  // namespace
+
+void MemoryUnit::begin(const AddressSpace& space, const Visibility& visibility, Mode mode) {
+  space_ = &space;
+  visibility_ = visibility;
+  strict_ = mode == Mode::strict;
+  recent_ = {};
+}
+
+const Mapping* MemoryUnit::find(u64 address, u64 bytes) {
+  for (u32 i = 0; i < kept; ++i) {
+    const Mapping* mapping = recent_[i];
+    if (mapping && address - mapping->va < mapping->size_bytes) {
+      if (address - mapping->va + bytes > mapping->size_bytes) return nullptr;
+      if (i) std::swap(recent_[i], recent_[i - 1]);
+      return mapping;
+    }
+  }
+  const Mapping* mapping = space_->find(address);
+  if (!mapping || address - mapping->va + bytes > mapping->size_bytes) return nullptr;
+  std::rotate(recent_.begin(), recent_.end() - 1, recent_.end());
+  recent_[0] = mapping;
+  return mapping;
+}
+
+std::string MemoryUnit::describe(u64 address) const {
+  const Mapping* mapping = space_->nearest(address);
+  if (!mapping) return "nothing is mapped";
+  const u64 end = mapping->va + mapping->size_bytes;
+  if (address < mapping->va) return std::format("{:#x} bytes before '{}'", mapping->va - address, mapping->label);
+  if (address >= end) return std::format("{:#x} bytes past the end of '{}'", address - end, mapping->label);
+  return std::format("'{}'+{:#x}", mapping->label, address - mapping->va);
+}
+
+void MemoryUnit::raise_unmapped(Wave& wave, u64 address, u32 bytes, Use use, u32 lane) {
+  const Mapping* mapping = space_->find(address);
+  const std::string where = mapping ? std::format("runs over the end of '{}', of which {} bytes are left",
+                                                  mapping->label, mapping->va + mapping->size_bytes - address)
+                                    : "is " + describe(address);
+  wave.raise("unmapped", std::format("{} of {} bytes at {:#x} {}", word(use), bytes, address, where), address, lane);
+}
+
+bool MemoryUnit::raise_if_refused(Wave& wave, const Mapping& mapping, u64 address, u32 bytes, Use use, u32 lane) {
+  const u8 wanted = use == Use::read ? access_read : use == Use::write ? access_write : access_read | access_write;
+  if ((mapping.access & wanted) == wanted) [[likely]] return false;
+  wave.raise(use == Use::read ? "no-read" : "no-write",
+             std::format("{} of {} bytes at {:#x} in {}, which is mapped without that right", word(use), bytes, address,
+                         describe(address)), address, lane);
+  return true;
+}
+
+bool MemoryUnit::translate(Wave& wave, const LaneAccess& access, LaneHosts& hosts) {
+  hosts.uniform_ = true;
+  if (!access.mask) return true;
+  u64 low = ~0ull, high = 0;
+  if (access.mask == ~0u) [[likely]] {
+    for (u32 lane = 0; lane < half_lanes; ++lane) {
+      low = std::min(low, access.address[lane]);
+      high = std::max(high, access.address[lane]);
+    }
+  } else {
+    for (u32 left = access.mask; left; left &= left - 1) {
+      const u64 address = access.address[std::countr_zero(left)];
+      low = std::min(low, address);
+      high = std::max(high, address);
+    }
+  }
+  // high + bytes may wrap for wild addresses: then the lanes are looked at one by one
+  const Mapping* all = high - low < (1ull << 48) ? find(low, high - low + access.bytes) : nullptr;
+  const u32 first_lane = u32(std::countr_zero(access.mask));
+  if (all) [[likely]] {
+    if (raise_if_refused(wave, *all, access.address[first_lane], access.bytes, access.use, first_lane)) return false;
+    hosts.bias_ = all->host - all->va;
+  } else {
+    hosts.uniform_ = false;
+  }
+  if (all && (!strict_ || !all->shadow)) return true;
+  for (u32 left = access.mask; left; left &= left - 1) {
+    const u32 lane = u32(std::countr_zero(left));
+    const u64 address = access.address[lane];
+    const Mapping* mapping = all ? all : find(address, access.bytes);
+    if (!mapping) {
+      raise_unmapped(wave, address, access.bytes, access.use, lane);
+      return false;
+    }
+    if (!all) {
+      if (raise_if_refused(wave, *mapping, address, access.bytes, access.use, lane)) return false;
+      hosts.lane_[lane] = mapping->host + (address - mapping->va);
+    }
+    if (!strict_ || !mapping->shadow) continue;
+    const bool fine = access.use == Use::read
+                          ? check_read(wave, *mapping, address, access.bytes, lane, access.device_scope)
+                          : check_write(wave, *mapping, address, access.bytes, lane, access.use == Use::atomic);
+    if (!fine) return false;
+  }
+  return true;
+}
+
+const u8* MemoryUnit::translate_scalar(Wave& wave, u64 address, u32 bytes) {
+  const Mapping* mapping = find(address, bytes);
+  if (!mapping) {
+    raise_unmapped(wave, address, bytes, Use::read, 0);
+    return nullptr;
+  }
+  if (raise_if_refused(wave, *mapping, address, bytes, Use::read, 0)) return nullptr;
+  if (strict_ && mapping->shadow && !check_scalar_read(wave, *mapping, address, bytes)) return nullptr;
+  return mapping->host + (address - mapping->va);
+}
+
+u32 count_cache_lines(const u64* address, u32 mask, u32 bytes) {
+  if (!mask) return 0;
+  const u64 base = address[std::countr_zero(mask)] / line_bytes - 32;
+  u64 near = 0;
+  std::array<u64, 2 * half_lanes> far;
+  u32 far_count = 0;
+  for (u32 left = mask; left; left &= left - 1) {
+    const u64 at = address[std::countr_zero(left)];
+    const u64 first = at / line_bytes, last = (at + bytes - 1) / line_bytes;
+    for (const u64 line : {first, last}) {
+      if (line - base < 64) near |= 1ull << (line - base);
+      else far[far_count++] = line;
+    }
+  }
+  if (!far_count) return u32(std::popcount(near));
+  std::sort(far.begin(), far.begin() + far_count);
+  return u32(std::popcount(near)) + u32(std::unique(far.begin(), far.begin() + far_count) - far.begin());
+}
+
+}  // namespace amlm::isa

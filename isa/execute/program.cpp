@@ -1,0 +1,135 @@
+#include "isa/execute/program.h"
+
+#include <cstring>
+#include <format>
+
+#include "isa/execute/memory_unit.h"
+
+namespace amlm::isa {
+
+namespace {
+
+void fault_no_execute(Wave& wave, const Step& step) {
+  wave.raise("no-exec", std::format("instruction fetch at {:#x}: {}, not mapped executable", step.pc,
+                                    wave.memory->describe(step.pc)), step.pc);
+}
+
+void fault_illegal(Wave& wave, const Step& step) {
+  const std::array<u32, 3> words{step.in.literal, u32(step.in.offset), step.in.dpp8_select};
+  DecodeError error;
+  decode(words, &error);
+  wave.raise("illegal-instruction", error.sentence, step.pc);
+}
+
+void fault_not_executed(Wave& wave, const Step& step) {
+  wave.raise("not-executed", std::format("{} is known but has no executor yet", print(step.in, step.pc)), step.pc);
+}
+
+bool is_plain(const Instruction& in) {
+  return !in.neg && !in.abs && !in.neg_hi && !in.opsel && !in.omod && !in.clamp &&
+         (in.encoding == Encoding::native || in.encoding == Encoding::vop3);
+}
+
+bool is_vector_alu(Format format) {
+  switch (format) {
+    case Format::vop1: case Format::vop2: case Format::vopc: case Format::vop3: case Format::vop3sd: case Format::vop3p:
+    case Format::vopd: case Format::vinterp: return true;
+    default: return false;
+  }
+}
+
+bool is_vector_memory(Format format) {
+  switch (format) {
+    case Format::ds: case Format::flat: case Format::global: case Format::scratch: case Format::mubuf: case Format::mtbuf:
+      return true;
+    default: return false;
+  }
+}
+
+void bind(Step& step) {
+  const Instruction& in = step.in;
+  step.plain = is_plain(in);
+  if (is_vector_alu(in.format)) {
+    step.vector = true;
+    step.whole_wave = wants_whole_wave(in);
+    step.handler = handler_for(in);
+  } else if (is_vector_memory(in.format) || in.format == Format::smem) {
+    step.vector = in.format != Format::smem;
+    step.handler = memory_handler_for(in);
+    step.whole_wave = memory_wants_whole_wave(in);
+  } else {
+    step.handler = flow_handler_for(in);
+    if (!step.handler) step.handler = handler_for(in);
+  }
+  if (!step.handler) step.handler = fault_not_executed;
+  step.count = count_of(in);
+}
+
+Step decode_at(u64 pc, const AddressSpace& space) {
+  Step step;
+  step.pc = pc;
+  step.next_pc = pc + 4;
+  const Mapping* mapping = space.find(pc);
+  if (!mapping || !(mapping->access & access_execute) || pc % 4 || mapping->va + mapping->size_bytes - pc < 4) {
+    step.handler = fault_no_execute;
+    return step;
+  }
+  std::array<u32, 3> words{};
+  const u64 left = mapping->va + mapping->size_bytes - pc;
+  const u32 fetched = u32(std::min<u64>(3, left / 4));
+  std::memcpy(words.data(), mapping->host + (pc - mapping->va), fetched * 4);
+  if (auto in = decode(std::span(words.data(), fetched))) {
+    step.in = *in;
+    step.next_pc = pc + in->size_dw * 4;
+    bind(step);
+    return step;
+  }
+  step.in.literal = words[0];
+  step.in.offset = i32(words[1]);
+  step.in.dpp8_select = words[2];
+  step.handler = fault_illegal;
+  return step;
+}
+
+bool ends_here(const Step& step) { return step.handler == fault_no_execute || step.handler == fault_illegal; }
+
+}  // namespace
+
+Program::Program(u64 entry, const AddressSpace& space) {
+  std::unordered_map<u64, u32> index;
+  std::vector<u64> open{entry};
+  while (!open.empty()) {
+    u64 pc = open.back();
+    open.pop_back();
+    while (!index.contains(pc)) {
+      index.emplace(pc, u32(steps_.size()));
+      steps_.push_back(decode_at(pc, space));
+      const Step& step = steps_.back();
+      if (ends_here(step)) break;
+      const Flow flow = flow_of(step.in);
+      if (flow.has_target) open.push_back(step.next_pc + i64(step.in.offset) * 4);
+      if (!flow.falls_through) break;
+      pc = step.next_pc;
+    }
+  }
+  for (Step& step : steps_) {
+    if (ends_here(step)) continue;
+    const Flow flow = flow_of(step.in);
+    if (const auto next = index.find(step.next_pc); next != index.end()) step.next = &steps_[next->second];
+    if (flow.has_target) step.target = &steps_[index.at(step.next_pc + i64(step.in.offset) * 4)];
+  }
+}
+
+const Program& ProgramCache::at(u64 entry, const AddressSpace& space) {
+  const std::lock_guard lock(mutex_);
+  std::unique_ptr<Program>& program = programs_[entry];
+  if (!program) program = std::make_unique<Program>(entry, space);
+  return *program;
+}
+
+void ProgramCache::clear() {
+  const std::lock_guard lock(mutex_);
+  programs_.clear();
+}
+
+}  // namespace amlm::isa
