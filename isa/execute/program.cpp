@@ -1,9 +1,11 @@
 #include "isa/execute/program.h"
 
+#include <algorithm>
 #include <cstring>
 #include <format>
 
 #include "isa/execute/memory_unit.h"
+#include "isa/execute/timing.h"
 
 namespace amlm::isa {
 
@@ -112,8 +114,12 @@ Program::Program(u64 entry, const AddressSpace& space) {
       pc = step.next_pc;
     }
   }
-  for (Step& step : steps_) {
+  checks_.resize(steps_.size());
+  for (u32 i = 0; i < steps_.size(); ++i) {
+    Step& step = steps_[i];
+    step.check = &checks_[i];
     if (ends_here(step)) continue;
+    checks_[i] = check_of(step.in);
     const Flow flow = flow_of(step.in);
     if (const auto next = index.find(step.next_pc); next != index.end()) step.next = &steps_[next->second];
     if (flow.has_target) step.target = &steps_[index.at(step.next_pc + i64(step.in.offset) * 4)];

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "isa/execute/checker.h"
 #include "isa/execute/wave.h"
 #include "isa/memory.h"
 
@@ -21,6 +22,7 @@ class Program {
 
  private:
   std::vector<Step> steps_;
+  std::vector<StepCheck> checks_;
 };
 
 // Programs by entry address. Shared by the host threads.

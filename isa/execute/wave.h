@@ -20,6 +20,7 @@ namespace amlm::isa {
 
 struct Wave;
 struct Step;
+struct StepCheck;     // isa/execute/checker.h
 struct Group;        // isa/execute/group.h: LDS, barrier, the waves of one workgroup
 class MemoryUnit;    // isa/execute/memory_unit.h
 class WaveChecker;   // isa/execute/checker.h: strict mode only
@@ -43,14 +44,16 @@ struct Step {
   u64 next_pc = 0;
   const Step* next = nullptr;     // the step at next_pc
   const Step* target = nullptr;   // of a direct branch
+  const StepCheck* check = nullptr;
 };
 
 // The handler of an ALU opcode (isa/execute/: scalar, vector, packed, VOPD, WMMA), null for all others and for
 // those not executed. `whole_wave` says whether it wants to be called once for both halves of a wave64.
 Handler handler_for(const Instruction& in);
 bool wants_whole_wave(const Instruction& in);
-// The same for memory, waits, branches, messages (isa/execute/: memory, lds, flow).
+// The same for memory, and for waits, branches, messages (isa/execute/: flat, lds, scalar_memory, flow).
 Handler memory_handler_for(const Instruction& in);
+bool memory_wants_whole_wave(const Instruction& in);
 Handler flow_handler_for(const Instruction& in);
 
 inline constexpr u32 half_lanes = 32;
@@ -85,7 +88,9 @@ struct Wave {
   u64 exec64() const { return sgpr[126] | u64(sgpr[127]) << 32; }
   u32* vgpr(u32 n) { return vgpr_base[half][n].data(); }
   u32 scalar(u16 code, const Instruction& in) const;              // any scalar source code, 32 bits
-  u64 scalar64(u16 code, const Instruction& in) const;            // pairs; inline constants sign-extend; literal: isa.md
+  // Pairs. Inline integers are sign-extended, floats are f64, a literal is zero-extended: handlers of signed and of f64
+  // operands place in.literal themselves.
+  u64 scalar64(u16 code, const Instruction& in) const;
   bool faulted() const { return fault.has_value(); }
   void set_scalar(u16 code, u32 value) { if (code != code_null) sgpr[code] = value; }
   void set_scalar64(u16 code, u64 value) {
