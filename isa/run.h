@@ -18,7 +18,7 @@ enum class Mode : u8 { strict, fast };
 struct Dispatch {
   u64 code_va = 0;
   std::array<u32, 3> groups{1, 1, 1};          // grid in workgroups
-  std::array<u32, 3> group_start{0, 0, 0};     // COMPUTE_START_X/Y/Z
+  std::array<u32, 3> group_start{0, 0, 0};     // COMPUTE_START_X/Y/Z: ids run from start to start + groups - 1
   std::array<u32, 3> group_lanes{32, 1, 1};    // NUM_THREAD_X/Y/Z full
   std::array<u32, 3> partial_lanes{0, 0, 0};   // lanes of the last workgroup in each dimension; 0 = full
   u32 wave_lanes = 32;                         // 32 or 64

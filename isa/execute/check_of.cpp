@@ -1,5 +1,5 @@
 // From a decoded instruction and its row to what the strict checker needs to know.
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/checker.h"
 #include "isa/tables.h"
@@ -63,11 +63,11 @@ void check_vopd(StepCheck& check, const Instruction& in) {
   for (u32 i = 0; i < 2; ++i) {
     const Operand &x = in.src[i], &y = in.y_src[i];
     if (!x.present() || !y.present() || !x.is_vgpr() || !y.is_vgpr() || x.vgpr() % 4 != y.vgpr() % 4) continue;
-    break_rule(check, "vopd-banks", std::format("source {} of both halves is in bank {} (v{}, v{})", i, x.vgpr() % 4,
+    break_rule(check, "vopd-banks", fmt::format("source {} of both halves is in bank {} (v{}, v{})", i, x.vgpr() % 4,
                                                 x.vgpr(), y.vgpr()));
   }
   if (in.dst.vgpr() % 2 == in.y_dst.vgpr() % 2)
-    break_rule(check, "vopd-banks", std::format("both results go to {} registers (v{}, v{})",
+    break_rule(check, "vopd-banks", fmt::format("both results go to {} registers (v{}, v{})",
                                                 in.dst.vgpr() % 2 ? "odd" : "even", in.dst.vgpr(), in.y_dst.vgpr()));
 }
 
@@ -76,7 +76,7 @@ void check_sgpr_alignment(StepCheck& check, const Operand& operand) {
   if (operand.count_dw < 2 || operand.code >= code_vcc_lo) return;
   const u32 unit = operand.count_dw == 2 ? 2 : 4;
   if (operand.code % unit == 0) return;
-  break_rule(check, "sgpr-alignment", std::format("s[{}:{}] does not start at a multiple of {}", operand.code,
+  break_rule(check, "sgpr-alignment", fmt::format("s[{}:{}] does not start at a multiple of {}", operand.code,
                                                   operand.code + operand.count_dw - 1, unit));
 }
 

@@ -1,7 +1,7 @@
 #include "isa/execute/checker.h"
 
 #include <bit>
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/group.h"
 #include "isa/tables.h"
@@ -11,15 +11,15 @@ namespace amlm::isa {
 namespace {
 
 std::string register_name(u16 code) {
-  if (code >= code_vgpr0) return std::format("v{}", code - code_vgpr0);
-  if (code < code_vcc_lo) return std::format("s{}", code);
+  if (code >= code_vgpr0) return fmt::format("v{}", code - code_vgpr0);
+  if (code < code_vcc_lo) return fmt::format("s{}", code);
   switch (code) {
     case code_vcc_lo: return "vcc_lo";
     case code_vcc_hi: return "vcc_hi";
     case code_m0: return "m0";
     case code_exec_lo: return "exec_lo";
     case code_exec_hi: return "exec_hi";
-    default: return std::format("ttmp{}", code - 108);
+    default: return fmt::format("ttmp{}", code - 108);
   }
 }
 
@@ -66,7 +66,7 @@ bool WaveChecker::check_flight(Wave& wave, const StepCheck& check, const Registe
     const char* counter = flight.scalar > scalar_.done ? "lgkmcnt(0)"
                           : flight.vm > vm_.done ? flight.ds > ds_.done ? "vmcnt and lgkmcnt" : "vmcnt" : "lgkmcnt";
     wave.raise("pending-register",
-               std::format("{} {}, into which {} at +{:#x} is still loading: no s_waitcnt {} between",
+               fmt::format("{} {}, into which {} at +{:#x} is still loading: no s_waitcnt {} between",
                            use.role == RegisterUse::write ? "overwrites" : "uses", register_name(code),
                            info(flight.step->in.opcode).name, flight.step->pc - wave.group->dispatch->code_va, counter));
     return false;
@@ -79,7 +79,7 @@ bool WaveChecker::check_initialised(Wave& wave, const Step& step, const Register
     const u16 code = u16(use.code + i);
     if (code < code_vgpr0) {
       if (sgpr_ready(code)) continue;
-      wave.raise("uninitialised-register", std::format("reads {}, which was never written", register_name(code)));
+      wave.raise("uninitialised-register", fmt::format("reads {}, which was never written", register_name(code)));
       return false;
     }
     for (u32 half = 0; half < wave.lanes / half_lanes; ++half) {
@@ -96,7 +96,7 @@ bool WaveChecker::check_initialised(Wave& wave, const Step& step, const Register
       if (!missing) continue;
       const u32 lane = u32(std::countr_zero(missing));
       wave.half = half;
-      wave.raise("uninitialised-register", std::format("reads {}, which was never written in this lane",
+      wave.raise("uninitialised-register", fmt::format("reads {}, which was never written in this lane",
                                                        register_name(code)), 0, lane);
       return false;
     }
@@ -115,7 +115,7 @@ bool WaveChecker::check_hazards(Wave& wave, const Step& step, const StepCheck& c
     for (u32 i = 0; i < 2; ++i) {
       const Operand& source = step.in.src[i];
       if (source.code + source.count_dw <= d.code || d.code + d_count <= source.code) continue;
-      wave.raise("wmma-hazard", std::format("its {} overlaps the result of the WMMA before it: one v_nop or other VALU "
+      wave.raise("wmma-hazard", fmt::format("its {} overlaps the result of the WMMA before it: one v_nop or other VALU "
                                             "instruction must stand between", i ? "B" : "A"));
       return false;
     }
@@ -145,7 +145,7 @@ bool WaveChecker::check_matrix_halves(Wave& wave, const Step& step) {
       const LaneArray& first = wave.vgpr_base[0][operand.vgpr() + i];
       for (u32 lane = 16; lane < wave.lanes; ++lane) {
         if (wave.vgpr_base[lane / 32][operand.vgpr() + i][lane % 32] == first[lane % 16]) continue;
-        wave.raise("wmma-halves", std::format("{} differs between lane {} and lane {} (v{}): both halves of the wave must "
+        wave.raise("wmma-halves", fmt::format("{} differs between lane {} and lane {} (v{}): both halves of the wave must "
                                               "hold the same matrix", source ? "B" : "A", lane % 16, lane,
                                               operand.vgpr() + i), 0, lane);
         return false;
@@ -163,7 +163,7 @@ bool WaveChecker::before(Wave& wave, const Step& step) {
     const RegisterUse& use = check.uses[i];
     const u32 count = count_of(wave, use);
     if (use.code >= code_vgpr0 && use.code - code_vgpr0 + count > wave.vgpr_count) {
-      wave.raise("register-range", std::format("names v{}; the kernel has {} VGPRs", use.code - code_vgpr0 + count - 1,
+      wave.raise("register-range", fmt::format("names v{}; the kernel has {} VGPRs", use.code - code_vgpr0 + count - 1,
                                                wave.vgpr_count));
       return false;
     }

@@ -3,7 +3,7 @@
 // GLOBAL is the fast path. FLAT sorts its lanes by aperture and SCRATCH swizzles, both through a buffer of lanes.
 #include "isa/execute/flat.h"
 
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/group.h"
 #include "isa/execute/lane_data.h"
@@ -47,7 +47,7 @@ bool move_private_piece(Wave& wave, const u64* offset, u32 delta, u32 mask, u32 
     const u32 lane = u32(std::countr_zero(left));
     address[lane] = swizzled(wave, offset[lane] + delta, lane);
     if (address[lane] + bytes <= wave.scratch_limit && address[lane] >= wave.scratch_base) continue;
-    wave.raise("scratch-range", std::format("scratch byte {:#x} is outside the {} bytes that a lane of this wave has",
+    wave.raise("scratch-range", fmt::format("scratch byte {:#x} is outside the {} bytes that a lane of this wave has",
                                             i64(offset[lane] + delta),
                                             (wave.scratch_limit - wave.scratch_base) / wave.lanes),
                address[lane], lane);

@@ -1,5 +1,5 @@
 // Atomics of GLOBAL and FLAT. Several host threads may run them on one address at a time.
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/atomic_ops.h"
 #include "isa/execute/flat.h"
@@ -22,7 +22,7 @@ bool is_aligned(Wave& wave, const u64* address, u32 mask, u32 bytes) {
   for (u32 left = mask; left; left &= left - 1) {
     const u32 lane = u32(std::countr_zero(left));
     if (address[lane] % bytes == 0) continue;
-    wave.raise("misaligned", std::format("atomic of {} bytes at {:#x}, which is not aligned to its size", bytes,
+    wave.raise("misaligned", fmt::format("atomic of {} bytes at {:#x}, which is not aligned to its size", bytes,
                                          address[lane]), address[lane], lane);
     return false;
   }

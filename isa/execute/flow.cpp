@@ -1,6 +1,6 @@
 // Program control: branches, waits, barriers, messages and hints.
 #include <chrono>
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/checker.h"
 #include "isa/execute/group.h"
@@ -26,7 +26,7 @@ void barrier(Wave& wave, const Step&) {
 }
 
 void trap(Wave& wave, const Step& step) {
-  wave.raise("trap", std::format("s_trap {}", step.in.offset & 0xff));
+  wave.raise("trap", fmt::format("s_trap {}", step.in.offset & 0xff));
 }
 
 void code_end(Wave& wave, const Step&) {
@@ -93,14 +93,14 @@ constexpr u32 message_dealloc_vgprs = 3, message_get_realtime = 0x83;
 
 void sendmsg(Wave& wave, const Step& step) {
   const u32 message = u32(step.in.offset) & 0xff;
-  if (message != message_dealloc_vgprs) wave.raise("message", std::format("s_sendmsg {} is not modelled", message));
+  if (message != message_dealloc_vgprs) wave.raise("message", fmt::format("s_sendmsg {} is not modelled", message));
 }
 
 // REALTIME counts at 100 MHz.
 void sendmsg_rtn(Wave& wave, const Step& step) {
   const u32 message = u32(step.in.offset) & 0xff;
   if (message != message_get_realtime) {
-    wave.raise("message", std::format("s_sendmsg_rtn {} is not modelled", message));
+    wave.raise("message", fmt::format("s_sendmsg_rtn {} is not modelled", message));
     return;
   }
   using namespace std::chrono;

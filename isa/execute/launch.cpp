@@ -1,9 +1,10 @@
 #include "isa/execute/launch.h"
+#include "isa/execute/timing.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <format>
+#include <fmt/format.h>
 
 namespace amlm::isa {
 
@@ -39,6 +40,30 @@ void Workplace::begin(const DispatchRun& run, u32 thread, u32 threads) {
   group_.lds = lds_.get();
   group_.lds_bytes = std::min(field(run.dispatch->rsrc2, 15, 9) * 512, lds_hardware_bytes);
   group_.lds_checker = strict ? lds_checker_.get() : nullptr;
+}
+
+void Workplace::finish() {
+  const auto of = [&](Count count) { return counts_[u32(count)]; };
+  counters_.valu = of(Count::valu) + of(Count::valu_slow);
+  counters_.vopd = of(Count::vopd);
+  counters_.trans = of(Count::trans);
+  counters_.wmma = of(Count::wmma);
+  counters_.dot = of(Count::dot);
+  counters_.salu = of(Count::salu);
+  counters_.smem = of(Count::smem);
+  counters_.vmem_load = of(Count::vmem_load);
+  counters_.vmem_store = of(Count::vmem_store);
+  counters_.atomic = of(Count::atomic);
+  counters_.lds = of(Count::lds);
+  counters_.branch = of(Count::branch);
+  counters_.wait = of(Count::wait);
+  counters_.barrier = of(Count::barrier);
+  counters_.other = of(Count::other);
+  const u32 halves = run_.dispatch->wave_lanes / half_lanes;
+  for (u32 i = 0; i < count_kinds; ++i) {
+    counters_.instructions += counts_[i];
+    cycles_ += counts_[i] * issue_cycles[i] * (i <= u32(Count::dot) ? halves : 1);
+  }
 }
 
 std::optional<Fault> Workplace::run_group(u32 linear) {
@@ -135,7 +160,7 @@ bool Workplace::start_scratch(Wave& wave) {
   // Slots are dealt to host threads in equal parts: which wave gets which slot is not defined on hardware either.
   const u32 part = dispatch.scratch_waves / threads_;
   if (wave.index >= part) {
-    wave.raise("scratch", std::format("the kernel uses scratch, but COMPUTE_TMPRING_SIZE has room for {} waves only",
+    wave.raise("scratch", fmt::format("the kernel uses scratch, but COMPUTE_TMPRING_SIZE has room for {} waves only",
                                       dispatch.scratch_waves));
     return false;
   }
@@ -161,6 +186,7 @@ bool Workplace::release_barrier() {
   if (!any) return false;
   for (Wave& wave : group_.waves) wave.at_barrier = false;
   ++group_.barrier_interval;
+  if (group_.lds_checker) group_.lds_checker->release(group_.waves);
   return true;
 }
 

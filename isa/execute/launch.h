@@ -1,7 +1,9 @@
 // Starts the waves of a workgroup as the hardware does (isa.md 4.13) and runs them to their end.
 #pragma once
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "isa/execute/checker.h"
@@ -45,6 +47,8 @@ class Workplace {
   void begin(const DispatchRun& run, u32 thread, u32 threads);
   // nullopt when all waves ended well.
   std::optional<Fault> run_group(u32 linear);
+  // After the last workgroup: sums up.
+  void finish();
   const Counters& counters() const { return counters_; }
   u64 cycles() const { return cycles_; }
 

@@ -1,7 +1,7 @@
 // DS: loads, stores and lane exchanges.
 #include "isa/execute/lds.h"
 
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/checker.h"
 #include "isa/execute/group.h"
@@ -14,7 +14,7 @@ u8* lds_at(Wave& wave, u64 address, u32 bytes, LdsUse use, u32 lane) {
   Group& group = *wave.group;
   if (address + bytes > group.lds_bytes) [[unlikely]] {
     if (group.lds_checker)
-      wave.raise("lds-range", std::format("LDS {} of {} bytes at {:#x}; the kernel has {} bytes",
+      wave.raise("lds-range", fmt::format("LDS {} of {} bytes at {:#x}; the kernel has {} bytes",
                                           use == LdsUse::read ? "read" : "write", bytes, address, group.lds_bytes),
                  address, lane);
     return nullptr;
@@ -25,7 +25,7 @@ u8* lds_at(Wave& wave, u64 address, u32 bytes, LdsUse use, u32 lane) {
 
 u8* lds_atomic_at(Wave& wave, u64 address, u32 lane, u32 bytes) {
   if (address % bytes == 0) return lds_at(wave, address, bytes, LdsUse::atomic, lane);
-  wave.raise("misaligned", std::format("LDS atomic of {} bytes at {:#x}, which is not aligned to its size", bytes,
+  wave.raise("misaligned", fmt::format("LDS atomic of {} bytes at {:#x}, which is not aligned to its size", bytes,
                                        address), address, lane);
   return nullptr;
 }

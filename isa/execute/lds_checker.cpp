@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/checker.h"
 #include "isa/execute/group.h"
@@ -16,7 +16,7 @@ void LdsChecker::release(const std::vector<Wave>& waves) {
 }
 
 bool LdsChecker::conflict(Wave& wave, const Access& earlier, u32 address, const char* now, const char* then, u32 lane) {
-  wave.raise("lds-race", std::format("{} of LDS {:#x}, which wave {} {} with no barrier between that follows its "
+  wave.raise("lds-race", fmt::format("{} of LDS {:#x}, which wave {} {} with no barrier between that follows its "
                                      "s_waitcnt lgkmcnt", now, address, u32(earlier.wave), then), address, lane);
   return false;
 }
@@ -29,7 +29,7 @@ bool LdsChecker::access(Wave& wave, u32 address, u32 bytes, LdsUse use, u32 lane
     for (u32 i = 0; i < 4; ++i) touched |= u8(at + i >= address && at + i < address + bytes) << i;
     const bool atomic = use == LdsUse::atomic, reads = use != LdsUse::write, writes = use != LdsUse::read;
     if (reads && (dword.written & touched) != touched) {
-      wave.raise("uninitialised-lds", std::format("read of LDS {:#x}, which nobody has written", at), at, lane);
+      wave.raise("uninitialised-lds", fmt::format("read of LDS {:#x}, which nobody has written", at), at, lane);
       return false;
     }
     const bool fine_with_writer = !(dword.writer.bytes & touched) || (atomic && dword.writer.atomic);

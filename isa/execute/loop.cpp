@@ -1,5 +1,7 @@
 // The run loop: one wave, step after step, until it stops or has used its turn.
-#include <format>
+#include <algorithm>
+
+#include <fmt/format.h>
 
 #include "isa/execute/launch.h"
 #include "isa/execute/timing.h"
@@ -11,6 +13,7 @@ void Workplace::run_wave(Wave& wave, u64 budget) {
   const Step* step = next_step_[wave.index];
   const bool wave64 = wave.lanes == 64;
   wave.stop = false;
+  budget = std::min(budget, run_.options->instruction_limit - executed_[wave.index]);
   const u64 start = budget;
   while (budget) {
     --budget;
@@ -29,15 +32,15 @@ void Workplace::run_wave(Wave& wave, u64 budget) {
     if constexpr (mode == Mode::strict) {
       if (!wave.checker->after(wave, *step)) break;
     }
-    if (wave.pc == step->next_pc) [[likely]] step = step->next;
+    if (wave.pc == step->next_pc && step->next) [[likely]] step = step->next;
     else if (step->target && wave.pc == step->target->pc) step = step->target;
-    else step = run_.programs->at(wave.pc, *run_.space).entry();
+    else if (!wave.ended) step = run_.programs->at(wave.pc, *run_.space).entry();
     if (wave.stop) [[unlikely]] break;
   }
   next_step_[wave.index] = step;
   executed_[wave.index] += start - budget;
   if (!wave.stop && executed_[wave.index] >= run_.options->instruction_limit)
-    wave.raise("endless-wave", std::format("still running after {} instructions", executed_[wave.index]));
+    wave.raise("endless-wave", fmt::format("still running after {} instructions", executed_[wave.index]));
 }
 
 template void Workplace::run_wave<Mode::strict>(Wave&, u64);

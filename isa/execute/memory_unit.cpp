@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/group.h"
 
@@ -46,24 +46,24 @@ std::string MemoryUnit::describe(u64 address) const {
   const Mapping* mapping = space_->nearest(address);
   if (!mapping) return "nothing is mapped";
   const u64 end = mapping->va + mapping->size_bytes;
-  if (address < mapping->va) return std::format("{:#x} bytes before '{}'", mapping->va - address, mapping->label);
-  if (address >= end) return std::format("{:#x} bytes past the end of '{}'", address - end, mapping->label);
-  return std::format("'{}'+{:#x}", mapping->label, address - mapping->va);
+  if (address < mapping->va) return fmt::format("{:#x} bytes before '{}'", mapping->va - address, mapping->label);
+  if (address >= end) return fmt::format("{:#x} bytes past the end of '{}'", address - end, mapping->label);
+  return fmt::format("'{}'+{:#x}", mapping->label, address - mapping->va);
 }
 
 void MemoryUnit::raise_unmapped(Wave& wave, u64 address, u32 bytes, Use use, u32 lane) {
   const Mapping* mapping = space_->find(address);
-  const std::string where = mapping ? std::format("runs over the end of '{}', of which {} bytes are left",
+  const std::string where = mapping ? fmt::format("runs over the end of '{}', of which {} bytes are left",
                                                   mapping->label, mapping->va + mapping->size_bytes - address)
                                     : "is " + describe(address);
-  wave.raise("unmapped", std::format("{} of {} bytes at {:#x} {}", word(use), bytes, address, where), address, lane);
+  wave.raise("unmapped", fmt::format("{} of {} bytes at {:#x} {}", word(use), bytes, address, where), address, lane);
 }
 
 bool MemoryUnit::raise_if_refused(Wave& wave, const Mapping& mapping, u64 address, u32 bytes, Use use, u32 lane) {
   const u8 wanted = use == Use::read ? access_read : use == Use::write ? access_write : access_read | access_write;
   if ((mapping.access & wanted) == wanted) [[likely]] return false;
   wave.raise(use == Use::read ? "no-read" : "no-write",
-             std::format("{} of {} bytes at {:#x} in {}, which is mapped without that right", word(use), bytes, address,
+             fmt::format("{} of {} bytes at {:#x} in {}, which is mapped without that right", word(use), bytes, address,
                          describe(address)), address, lane);
   return true;
 }

@@ -2,17 +2,22 @@
 
 #include <algorithm>
 #include <cstring>
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/memory_unit.h"
 #include "isa/execute/timing.h"
+#include "isa/tables.h"
 
 namespace amlm::isa {
+
+// Until the ALU has its handlers.
+__attribute__((weak)) Handler handler_for(const Instruction&) { return nullptr; }
+__attribute__((weak)) bool wants_whole_wave(const Instruction&) { return false; }
 
 namespace {
 
 void fault_no_execute(Wave& wave, const Step& step) {
-  wave.raise("no-exec", std::format("instruction fetch at {:#x}: {}, not mapped executable", step.pc,
+  wave.raise("no-exec", fmt::format("instruction fetch at {:#x}: {}, not mapped executable", step.pc,
                                     wave.memory->describe(step.pc)), step.pc);
 }
 
@@ -24,7 +29,7 @@ void fault_illegal(Wave& wave, const Step& step) {
 }
 
 void fault_not_executed(Wave& wave, const Step& step) {
-  wave.raise("not-executed", std::format("{} is known but has no executor yet", print(step.in, step.pc)), step.pc);
+  wave.raise("not-executed", fmt::format("{} is in the tables but has no executor", info(step.in.opcode).name), step.pc);
 }
 
 bool is_plain(const Instruction& in) {

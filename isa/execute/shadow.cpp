@@ -3,7 +3,7 @@
 // Workgroups of one dispatch run on several host threads, so every field is read and written with relaxed atomics. Two
 // groups that race in the very same nanosecond may miss each other; one of them is caught in any other order.
 #include <atomic>
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/group.h"
 #include "isa/execute/memory_unit.h"
@@ -35,7 +35,7 @@ bool may_know_others(const Wave& wave) { return wave.group->synchronised; }
 bool MemoryUnit::check_cpu_data(Wave& wave, const Mapping& mapping, u64 address, bool acquired, const char* cache,
                                 u32 lane) {
   if (acquired && (mapping.snooped || visibility_.cpu_l2)) [[likely]] return true;
-  wave.raise("stale-read", std::format("read of {} ({:#x}), which the CPU may have written, without invalidating {} "
+  wave.raise("stale-read", fmt::format("read of {} ({:#x}), which the CPU may have written, without invalidating {} "
                                        "since the job began", describe(address), address, acquired ? "GL2" : cache),
              address, lane);
   return false;
@@ -53,8 +53,8 @@ bool MemoryUnit::check_read(Wave& wave, const Mapping& mapping, u64 address, u32
       const bool mine = (by & group_mask) == group || !(by & bytes_touched(dword, address, bytes));
       if (!mine && !(device_scope && may_know_others(wave))) {
         const u32 other = by & group_mask;
-        wave.raise("race", std::format("read of {} ({:#x}), which {} of the same dispatch {}", describe(dword), dword,
-                                       other >= atomics ? "a workgroup" : std::format("workgroup {}", other),
+        wave.raise("race", fmt::format("read of {} ({:#x}), which {} of the same dispatch {}", describe(dword), dword,
+                                       other >= atomics ? "a workgroup" : fmt::format("workgroup {}", other),
                                        other == atomics ? "updates atomically" : "writes"), dword, lane);
         return false;
       }
@@ -78,7 +78,7 @@ bool MemoryUnit::check_read(Wave& wave, const Mapping& mapping, u64 address, u32
 void MemoryUnit::raise_stale(Wave& wave, u64 dword, u32 writer, const char* path, u32 lane) {
   const u32 back = visibility_.epoch - writer;
   wave.raise("stale-read",
-             std::format("{} read of {} ({:#x}), written by the dispatch {} before this one, {}", path, describe(dword),
+             fmt::format("{} read of {} ({:#x}), written by the dispatch {} before this one, {}", path, describe(dword),
                          dword, back,
                          writer > visibility_.completed ? "which was not waited for"
                                                         : "without invalidating the caches that this read goes through"),
@@ -95,7 +95,7 @@ bool MemoryUnit::check_write(Wave& wave, const Mapping& mapping, u64 address, u3
     const bool earlier_write = !written_now && writer > visibility_.completed;
     if (earlier_write || (reader != epoch && reader > visibility_.completed)) {
       wave.raise("unordered-write",
-                 std::format("write of {} ({:#x}), which the dispatch {} before this one {} and which was not waited for",
+                 fmt::format("write of {} ({:#x}), which the dispatch {} before this one {} and which was not waited for",
                              describe(dword), dword, epoch - (earlier_write ? writer : reader),
                              earlier_write ? "writes" : "reads"), dword, lane);
       return false;
@@ -105,8 +105,8 @@ bool MemoryUnit::check_write(Wave& wave, const Mapping& mapping, u64 address, u3
     const bool read_race = reader == epoch && get(shadow.reader_group) != group && !atomic;
     if ((write_race || read_race) && !may_know_others(wave)) {
       const u32 who = write_race ? other : get(shadow.reader_group);
-      wave.raise("race", std::format("write of {} ({:#x}), which {} of the same dispatch {}", describe(dword), dword,
-                                     who >= atomics ? "another workgroup" : std::format("workgroup {}", who),
+      wave.raise("race", fmt::format("write of {} ({:#x}), which {} of the same dispatch {}", describe(dword), dword,
+                                     who >= atomics ? "another workgroup" : fmt::format("workgroup {}", who),
                                      !write_race ? "reads" : other == atomics ? "updates atomically" : "writes"),
                  dword, lane);
       return false;
@@ -129,7 +129,7 @@ bool MemoryUnit::check_scalar_read(Wave& wave, const Mapping& mapping, u64 addre
     if (writer == 0) {
       if (!check_cpu_data(wave, mapping, dword, visibility_.cpu_scalar, "the scalar cache", 0)) return false;
     } else if (writer == visibility_.epoch) {
-      wave.raise("stale-read", std::format("scalar read of {} ({:#x}), which the same dispatch writes: the scalar cache "
+      wave.raise("stale-read", fmt::format("scalar read of {} ({:#x}), which the same dispatch writes: the scalar cache "
                                            "is not coherent with stores", describe(dword), dword), dword);
       return false;
     } else if (writer > visibility_.visible_scalar || writer > visibility_.completed) {

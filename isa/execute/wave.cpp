@@ -1,7 +1,7 @@
 #include "isa/execute/wave.h"
 
 #include <bit>
-#include <format>
+#include <fmt/format.h>
 
 #include "isa/execute/flat.h"
 #include "isa/execute/group.h"
@@ -49,7 +49,7 @@ void Wave::raise(const char* kind, std::string what, u64 address, u32 lane) {
   const u32 in_wave = lane + half * half_lanes;
   const bool named = step && step->in.size_dw != 0;
   fault = Fault{
-      .sentence = std::format("{}+{:#x} ({}), workgroup {},{},{} wave {} lane {}: {}",
+      .sentence = fmt::format("{}+{:#x} ({}), workgroup {},{},{} wave {} lane {}: {}",
                               dispatch.label.empty() ? "kernel" : dispatch.label, at - dispatch.code_va,
                               named ? info(step->in.opcode).name : "instruction fetch", group->id[0], group->id[1],
                               group->id[2], index, in_wave, what),
