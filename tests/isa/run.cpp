@@ -1,0 +1,220 @@
+// The run loop, memory and LDS: programs that must do what they say, in both modes and every order.
+#include <catch2/catch.hpp>
+
+#include <cstring>
+
+#include "tests/isa/machine.h"
+
+using namespace amlm;
+using namespace amlm::isa;
+using namespace amlm::isa::test;
+
+namespace {
+
+struct Outcome {
+  RunReport report;
+  std::vector<u32> out;
+};
+
+// Runs `body` with s[4:5] = out, s[6:7] = in, s2 = workgroup; v0 = lane.
+Outcome run_body(const std::string& body, const std::vector<u32>& in, u32 out_dwords, Mode mode, Launch launch = {},
+                 u64 seed = 1) {
+  Machine machine;
+  machine.options = {.mode = mode, .seed = seed};
+  TestBuffer& out = machine.buffer("out", out_dwords * 4);
+  TestBuffer& input = machine.buffer("in", std::max<u64>(4, in.size() * 4), access_read);
+  std::copy(in.begin(), in.end(), input.as<u32>());
+  TestBuffer& arguments = machine.buffer("arguments", 16, access_read);
+  arguments.as<u64>()[0] = out.va;
+  arguments.as<u64>()[1] = input.va;
+  launch.arguments = arguments.va;
+  launch.code_va = machine.code(
+      assemble("s_load_b128 s[4:7], s[0:1], 0\ns_waitcnt lgkmcnt(0)\n" + body + "\ns_endpgm", launch.wave_lanes == 64));
+  Outcome outcome{machine.run(dispatch_of(launch)), {}};
+  outcome.out.assign(out.as<u32>(), out.as<u32>() + out_dwords);
+  return outcome;
+}
+
+std::string sentence(const Outcome& outcome) { return outcome.report.fault ? outcome.report.fault->sentence : ""; }
+
+}  // namespace
+
+TEST_CASE("a copy of one dword a lane, in both modes and wave sizes") {
+  for (const Mode mode : {Mode::strict, Mode::fast}) {
+    for (const u32 lanes : {32u, 64u}) {
+      std::vector<u32> in(256);
+      for (u32 i = 0; i < 256; ++i) in[i] = i * 2654435761u;
+      const Outcome outcome = run_body(R"(
+        v_lshlrev_b32 v1, 2, v0
+        s_lshl_b32 s8, s2, 9
+        v_add_nc_u32 v1, s8, v1
+        global_load_b32 v2, v1, s[6:7]
+        s_waitcnt vmcnt(0)
+        global_store_b32 v1, v2, s[4:5])", in, 256, mode, {.groups = 2, .lanes = 128, .wave_lanes = lanes});
+      CHECK(sentence(outcome) == "");
+      CHECK(outcome.out == in);
+      CHECK(outcome.report.counters.vmem_load == 2 * 128 / lanes);
+      CHECK(outcome.report.counters.global_write_bytes == 1024);
+      CHECK(outcome.report.counters.waves == 2 * 128 / lanes);
+    }
+  }
+}
+
+TEST_CASE("a loop with a scalar counter ends when it should") {
+  for (const Mode mode : {Mode::strict, Mode::fast}) {
+    const Outcome outcome = run_body(R"(
+      s_mov_b32 s8, 0
+      s_mov_b32 s9, 0
+    .Lloop:
+      s_add_u32 s9, s9, s8
+      s_add_u32 s8, s8, 1
+      s_cmp_lt_u32 s8, 100
+      s_cbranch_scc1 .Lloop
+      v_mov_b32 v1, 0
+      v_mov_b32 v2, s9
+      global_store_b32 v1, v2, s[4:5])", {}, 1, mode);
+    CHECK(sentence(outcome) == "");
+    CHECK(outcome.out[0] == 4950);
+  }
+}
+
+TEST_CASE("LDS carries data between waves across a barrier, in every order") {
+  for (u64 seed = 1; seed <= 20; ++seed) {
+    const Outcome outcome = run_body(R"(
+      v_lshlrev_b32 v1, 2, v0
+      v_mov_b32 v2, v0
+      ds_store_b32 v1, v2
+      s_waitcnt lgkmcnt(0)
+      s_barrier
+      v_xor_b32 v3, 0x1fc, v1
+      ds_load_b32 v4, v3
+      s_waitcnt lgkmcnt(0)
+      global_store_b32 v1, v4, s[4:5])", {}, 128, seed % 2 ? Mode::strict : Mode::fast,
+                                     {.lanes = 128, .lds_bytes = 512}, seed);
+    CHECK(sentence(outcome) == "");
+    for (u32 i = 0; i < 128; ++i) CHECK(outcome.out[i] == 127 - i);
+  }
+}
+
+TEST_CASE("wide, narrow and d16 memory accesses") {
+  for (const Mode mode : {Mode::strict, Mode::fast}) {
+    std::vector<u32> in(32 * 4);
+    for (u32 i = 0; i < in.size(); ++i) in[i] = 0x80818283u + i * 0x01010101u;
+    const Outcome outcome = run_body(R"(
+      v_lshlrev_b32 v1, 4, v0
+      global_load_b128 v[4:7], v1, s[6:7]
+      global_load_u8 v8, v1, s[6:7] offset:1
+      global_load_i8 v9, v1, s[6:7] offset:2
+      global_load_i16 v10, v1, s[6:7] offset:4
+      s_waitcnt vmcnt(0)
+      v_mov_b32 v11, 0x11111111
+      v_mov_b32 v12, 0x22222222
+      global_load_d16_b16 v11, v1, s[6:7]
+      global_load_d16_hi_u8 v12, v1, s[6:7]
+      s_waitcnt vmcnt(0)
+      v_lshlrev_b32 v2, 5, v0
+      v_lshlrev_b32 v3, 1, v2
+      global_store_b128 v3, v[4:7], s[4:5]
+      global_store_b96 v3, v[8:10], s[4:5] offset:16
+      global_store_b64 v3, v[11:12], s[4:5] offset:28
+      global_store_b8 v3, v4, s[4:5] offset:36
+      global_store_d16_hi_b16 v3, v4, s[4:5] offset:38)", in, 32 * 16, mode);
+    CHECK(sentence(outcome) == "");
+    for (u32 lane = 0; lane < 32; ++lane) {
+      const u32* x = &in[lane * 4];
+      const u32* y = &outcome.out[lane * 16];
+      for (u32 i = 0; i < 4; ++i) CHECK(y[i] == x[i]);
+      CHECK(y[4] == (x[0] >> 8 & 0xff));
+      CHECK(y[5] == u32(i32(i8(x[0] >> 16))));
+      CHECK(y[6] == u32(i32(i16(x[1]))));
+      CHECK(y[7] == (0x11110000u | (x[0] & 0xffff)));
+      CHECK(y[8] == (0x2222u | (x[0] & 0xff) << 16));
+      CHECK(y[9] == ((x[0] & 0xff) | (x[0] >> 16) << 16));
+    }
+  }
+}
+
+TEST_CASE("global atomics from all lanes and workgroups add up, and return old values") {
+  const Outcome outcome = run_body(R"(
+    v_mov_b32 v1, 0
+    v_mov_b32 v2, 1
+    global_atomic_add_u32 v3, v1, v2, s[4:5] glc
+    global_atomic_max_u32 v1, v0, s[4:5] offset:4
+    s_waitcnt vmcnt(0)
+    v_lshlrev_b32 v4, 2, v3
+    global_store_b32 v4, v2, s[4:5] offset:8)", {}, 2 + 64 * 8, Mode::strict, {.groups = 8, .lanes = 64});
+  CHECK(sentence(outcome) == "");
+  CHECK(outcome.out[0] == 512);
+  CHECK(outcome.out[1] == 63);
+  for (u32 i = 0; i < 512; ++i) CHECK(outcome.out[2 + i] == 1);
+}
+
+TEST_CASE("DS: pairs, strides, narrow forms, atomics, lane exchange") {
+  for (const Mode mode : {Mode::strict, Mode::fast}) {
+    const Outcome outcome = run_body(R"(
+      v_lshlrev_b32 v1, 3, v0
+      v_mov_b32 v2, v0
+      v_add_nc_u32 v3, 100, v0
+      ds_store_2addr_b32 v1, v2, v3 offset0:0 offset1:1
+      ds_load_b64 v[4:5], v1
+      v_lshlrev_b32 v6, 2, v0
+      ds_store_2addr_stride64_b32 v6, v2, v3 offset0:1 offset1:2
+      ds_load_2addr_stride64_b32 v[7:8], v6 offset0:2 offset1:1
+      v_mov_b32 v9, 0x400
+      v_mov_b32 v10, 0
+      s_waitcnt lgkmcnt(0)
+      ds_store_b32 v9, v10
+      v_mov_b32 v11, 3
+      ds_add_rtn_u32 v12, v9, v11
+      ds_load_b32 v13, v9
+      v_xor_b32 v14, 4, v6
+      ds_bpermute_b32 v15, v14, v0
+      ds_swizzle_b32 v16, v0 offset:swizzle(SWAP,16)
+      s_waitcnt lgkmcnt(0)
+      v_lshlrev_b32 v17, 5, v0
+      global_store_b64 v17, v[4:5], s[4:5]
+      global_store_b64 v17, v[7:8], s[4:5] offset:8
+      global_store_b64 v17, v[12:13], s[4:5] offset:16
+      global_store_b64 v17, v[15:16], s[4:5] offset:24)", {}, 32 * 8, mode, {.lds_bytes = 2048});
+    CHECK(sentence(outcome) == "");
+    for (u32 lane = 0; lane < 32; ++lane) {
+      const u32* y = &outcome.out[lane * 8];
+      CHECK(y[0] == lane);
+      CHECK(y[1] == 100 + lane);
+      CHECK(y[2] == 100 + lane);
+      CHECK(y[3] == lane);
+      CHECK(y[4] == lane * 3);
+      CHECK(y[5] == 96);
+      CHECK(y[6] == (lane ^ 1));
+      CHECK(y[7] == (lane ^ 16));
+    }
+  }
+}
+
+TEST_CASE("calls and returns through registers") {
+  const Outcome outcome = run_body(R"(
+      v_mov_b32 v1, 0
+      v_mov_b32 v2, 5
+      s_getpc_b64 s[8:9]
+    .Lhere:
+      s_add_u32 s8, s8, .Lfunction-.Lhere
+      s_addc_u32 s9, s9, 0
+      s_swappc_b64 s[10:11], s[8:9]
+      s_call_b64 s[10:11], .Lfunction
+      global_store_b32 v1, v2, s[4:5]
+      s_endpgm
+    .Lfunction:
+      v_add_nc_u32 v2, v2, v2
+      s_setpc_b64 s[10:11])", {}, 1, Mode::strict);
+  CHECK(sentence(outcome) == "");
+  CHECK(outcome.out[0] == 20);
+}
+
+TEST_CASE("a wave that never ends is stopped") {
+  Machine machine;
+  machine.options = {.mode = Mode::fast, .seed = 1, .instruction_limit = 1000};
+  const RunReport report = machine.run(dispatch_of({.code_va = machine.code(assemble(".L: s_branch .L"))}));
+  REQUIRE(report.fault);
+  CHECK(report.fault->kind == "endless-wave");
+  CHECK(report.counters.instructions == 1000);
+}
