@@ -11,7 +11,7 @@
 
 namespace amlm {
 
-inline constexpr u64 image_limit_bytes = 64 << 20;
+inline constexpr u64 image_limit_bytes = 16 << 20;
 
 struct ElfSymbol {
   std::string name;
