@@ -19,7 +19,7 @@ constexpr u64 slice_bytes = u64{4} << 20;
 constexpr u32 thread_limit = 8;              // an SSD is busy with fewer
 constexpr u64 page_bytes = 4096;
 
-// Weights are mapped write-combined: plain loads from there take a bus transaction each, streaming loads a cache line's.
+// Weights are mapped write-combined: plain loads from there are a bus transaction each, streaming loads a cache line.
 __attribute__((target("sse4.1"))) void read_write_combined(u8* target, const u8* source, u64 size) {
   u64 at = 0;
   const bool aligned = (reinterpret_cast<u64>(source) | reinterpret_cast<u64>(target)) % 16 == 0;
@@ -50,7 +50,8 @@ struct Scratch {
 
 u64 hash_planes(const PlaneLayout& layout, u64 rows, const std::array<u8*, 4>& planes) {
   u64 hash = 0;
-  for (u32 p = 0; p < layout.count; ++p) hash = XXH3_64bits_withSeed(planes[p], layout.planes[p].row_bytes * rows, hash);
+  for (u32 p = 0; p < layout.count; ++p)
+    hash = XXH3_64bits_withSeed(planes[p], layout.planes[p].row_bytes * rows, hash);
   return hash;
 }
 
@@ -81,7 +82,8 @@ class Crew {
     lock.unlock();
     crew.clear();
     if (error_.code != ErrorCode::ok) return std::unexpected(error_);
-    if (options_.cancelled && options_.cancelled->load()) return fail(ErrorCode::interrupted, "loading was interrupted");
+    if (options_.cancelled && options_.cancelled->load())
+      return fail(ErrorCode::interrupted, "loading was interrupted");
     report(start);
     return {};
   }
@@ -167,8 +169,7 @@ void Weights::cut_slices() {
 
 Result<void> Weights::fill(const Model& model, const LoadOptions& options) {
   std::vector<std::atomic<bool>> nonzero(entries_.size());
-  Crew crew(slices_, entries_, options, total_bytes_, "reading weights");
-  TRY_VOID(crew.run([&](Slice& slice, Scratch& scratch) -> Result<void> {
+  const auto bring = [&](Slice& slice, Scratch& scratch) -> Result<void> {
     const Entry& entry = entries_[slice.entry];
     scratch.reserve(entry.layout, slice.rows);
     const u64 row_bytes = entry.layout.packed_row_bytes();
@@ -190,13 +191,15 @@ Result<void> Weights::fill(const Model& model, const LoadOptions& options) {
                   plane.row_bytes * slice.rows);
     }
     return {};
-  }));
+  };
+  Crew crew(slices_, entries_, options, total_bytes_, "reading weights");
+  TRY_VOID(crew.run(bring));
   // A layer may be all zeros on purpose; these never are, and holes of a broken download are zeros.
   for (const Weight* weight : {&model.embedding(), &model.output_norm(), &model.output()})
     if (const u32 index = entry_by_tensor_[static_cast<size_t>(weight->tensor - model.file().tensors().data())];
         !nonzero[index])
-      return fail(ErrorCode::bad_model, tensor_text(entries_[index]) + " is all zeros; the download is incomplete or the "
-                                            "file damaged");
+      return fail(ErrorCode::bad_model,
+                  tensor_text(entries_[index]) + " is all zeros; the download is incomplete or the file damaged");
   return {};
 }
 

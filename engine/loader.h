@@ -1,5 +1,5 @@
-// Brings a model's weights into GPU memory: threads read rows from the file, look them over, take them apart into planes
-// (planes.h) and copy them up; then everything is read back and compared with the hashes taken on the way.
+// Brings a model's weights into GPU memory: threads read rows from the file, look them over, take them apart into
+// planes (planes.h) and copy them up; then everything is read back and compared with the hashes taken on the way.
 #pragma once
 
 #include <atomic>

@@ -42,8 +42,9 @@ Result<PerplexityReport> measure_perplexity(Session& session, const Model& model
   if (text.ends_with('\n')) text.remove_suffix(1);       // as llama-perplexity does with a file
   const std::vector<u32> tokens = TRY(model.tokenizer().encode(text));
   if (tokens.size() < 2 * u64{window})
-    return fail(ErrorCode::usage, "the text has " + std::to_string(tokens.size()) + " tokens; perplexity with windows of " +
-                                      std::to_string(window) + " needs at least " + std::to_string(2 * u64{window}));
+    return fail(ErrorCode::usage, "the text has " + std::to_string(tokens.size()) +
+                                      " tokens; perplexity with windows of " + std::to_string(window) +
+                                      " needs at least " + std::to_string(2 * u64{window}));
   const u64 whole = tokens.size() / window;
   const u32 chunks = static_cast<u32>(options.chunks == 0 ? whole : std::min<u64>(options.chunks, whole));
   const u32 first = window / 2;

@@ -65,7 +65,7 @@ u64 submissions_bound(const Steps& steps, f64 limit_seconds) {
 
 void plan_commands(Plan& plan, const Model& model, const KernelSet& kernels, const PlanRequest& request) {
   const GpuMap map = empty_map(model, plan.context);
-  const f64 limit_seconds = submission_limit_seconds(request.job_timeout_ms);
+  const f64 limit_seconds = request.limit_seconds;
   Steps decode;
   decode_forward(decode, model, kernels, map, plan.context);
   plan.decode_kernarg_bytes = pages(decode.kernargs().size());
@@ -134,7 +134,7 @@ Plan make_plan(const Model& model, const KernelSet& kernels, const PlanRequest& 
   plan.rope_bytes = pages(u64{plan.context} * c.head_size / 2 * 2 * 4);
   plan_activations(plan, model, request.all_logits);
   plan_commands(plan, model, kernels, request);
-  plan_cost(plan, model, kernels, submission_limit_seconds(request.job_timeout_ms));
+  plan_cost(plan, model, kernels, request.limit_seconds);
 
   u64 weights = 0, activations = plan.rope_bytes;
   for (const Weight& weight : weights_to_load(model))
@@ -152,7 +152,7 @@ Plan make_plan(const Model& model, const KernelSet& kernels, const PlanRequest& 
 Result<Plan> choose_plan(const Model& model, const KernelSet& kernels, const SessionOptions& options,
                          const DeviceFacts& facts, u64 gtt_free_bytes) {
   PlanRequest request{.context = options.context, .batch = options.batch, .all_logits = options.all_logits,
-                      .job_timeout_ms = facts.job_timeout_ms};
+                      .limit_seconds = static_cast<f64>(facts.job_budget_ms()) / 1000};
   if (request.batch == 0) return fail(ErrorCode::usage, "a batch of 0 tokens was asked for; 1 is the least");
   constexpr u32 context_limit = 1u << 24;
   if (request.context > context_limit)

@@ -23,7 +23,7 @@ struct PlannedBuffer {
 struct PlanRequest {
   u32 context = 0, batch = 0;
   bool all_logits = false;
-  u64 job_timeout_ms = 0;
+  f64 limit_seconds = 0;                   // of a submission; 0 = none
 };
 
 struct Plan {
@@ -40,8 +40,8 @@ struct Plan {
 // Sizes for this context and batch. `kernels` are resolved; nothing is allocated.
 Plan make_plan(const Model& model, const KernelSet& kernels, const PlanRequest& request);
 
-// The plan for the session's options: a context of 0 becomes the model's own, or the largest that fits. ErrorCode::memory
-// with the numbers and the remedy when it does not fit `gtt_free_bytes`.
+// The plan for the session's options: a context of 0 becomes the model's own, or the largest that fits.
+// ErrorCode::memory with the numbers and the remedy when it does not fit `gtt_free_bytes`.
 Result<Plan> choose_plan(const Model& model, const KernelSet& kernels, const SessionOptions& options,
                          const DeviceFacts& facts, u64 gtt_free_bytes);
 

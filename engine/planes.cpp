@@ -113,7 +113,8 @@ BlockScan scan_blocks(WeightType type, std::span<const u8> blocks) {
     case WeightType::q4_0: return scan<u16, f16_exponent>(blocks, 18, 0);
     case WeightType::q6_k: return scan<u16, f16_exponent>(blocks, 210, 208);
     case WeightType::q4_k: {
-      const BlockScan scale = scan<u16, f16_exponent>(blocks, 144, 0), minimum = scan<u16, f16_exponent>(blocks, 144, 2);
+      const BlockScan scale = scan<u16, f16_exponent>(blocks, 144, 0);
+      const BlockScan minimum = scan<u16, f16_exponent>(blocks, 144, 2);
       return {scale.finite && minimum.finite, scale.nonzero || minimum.nonzero};
     }
   }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "driver/queue.h"
 #include "engine/forward.h"
@@ -83,6 +84,8 @@ struct Session::Impl {
   u32 in_cache = 0;
   bool has_logits = false;                 // of token in_cache - 1, and the GPU's choice is in token_list[in_cache]
   std::vector<u64> ahead;                  // points of decode submissions beyond in_cache, oldest first
+  u64 waited = 0;                          // the last point known to be reached
+  std::optional<Error> lost;               // a fault that recovery did not mend: what the cache holds is unknown
   u32 last_fault_position = ~0u;
   SessionStats stats;
 
@@ -96,6 +99,7 @@ struct Session::Impl {
   Result<void> run_prefill(std::span<const u32> tokens);
   Result<void> submit_batch(const PrefillBatch& batch, PrefillSlot& slot);
   Result<u64> submit_decode();
+  Result<void> wait(u64 point);
   Result<void> settle();
   Result<void> recover(const Error& fault);
   template <class Work> Result<void> guarded(Work&& work);
@@ -185,7 +189,7 @@ Result<std::unique_ptr<Session>> Session::create(Device& device, const Model& mo
   const u64 gtt_free_bytes = TRY(device.gtt_free_bytes());
   impl.plan = TRY(choose_plan(model, impl.kernels, options, device.facts(), gtt_free_bytes));
   if (options.on_plan) options.on_plan(impl.plan.memory);
-  impl.limit_seconds = submission_limit_seconds(device.facts().job_timeout_ms);
+  impl.limit_seconds = static_cast<f64>(device.facts().job_budget_ms()) / 1000;
   impl.queue = TRY(Queue::create(device));
   TRY_VOID(impl.allocate());
   TRY_VOID(impl.write_rope());
@@ -198,8 +202,14 @@ Result<std::unique_ptr<Session>> Session::create(Device& device, const Model& mo
 
 // --- Submitting ----------------------------------------------------------------------------------------------------
 
+Result<void> Session::Impl::wait(u64 point) {
+  TRY_VOID(queue->wait(point));
+  waited = std::max(waited, point);
+  return {};
+}
+
 Result<void> Session::Impl::submit_batch(const PrefillBatch& batch, PrefillSlot& slot) {
-  if (slot.point != 0) TRY_VOID(queue->wait(slot.point));
+  if (slot.point != 0) TRY_VOID(wait(slot.point));
   steps.clear();
   prefill_forward(steps, model, kernels, map, batch);
   const EncodedIbs encoded = encode(steps, limit_seconds, slot.kernargs, slot.ib);
@@ -226,7 +236,7 @@ Result<void> Session::Impl::run_prefill(std::span<const u32> tokens) {
     done += count;
     batch_tokens = count;
   }
-  TRY_VOID(queue->wait(queue->submitted()));
+  TRY_VOID(wait(queue->submitted()));
   in_cache += static_cast<u32>(tokens.size());
   has_logits = true;
   return {};
@@ -240,11 +250,10 @@ Result<u64> Session::Impl::submit_decode() {
 
 // Waits for what was submitted ahead and forgets it: its entries in the cache lie past in_cache and are written again.
 Result<void> Session::Impl::settle() {
-  if (ahead.empty()) return {};
-  const u64 point = ahead.back();
+  if (lost) return std::unexpected(*lost);
+  if (!ahead.empty()) has_logits = false;
   ahead.clear();
-  has_logits = false;
-  return queue->wait(point);
+  return queue->submitted() > waited ? wait(queue->submitted()) : Result<void>();
 }
 
 // A new context, the weights compared with their hashes, and the cache filled again from the tokens it held.
@@ -253,17 +262,18 @@ Result<void> Session::Impl::recover(const Error& fault) {
     return std::unexpected(fault);
   last_fault_position = in_cache;
   ++stats.recoveries;
+  lost = fault;                            // until the cache is whole again
   TRY_VOID(queue->recover());
+  waited = queue->submitted();
   TRY_VOID(weights.verify({{}, options.cancelled}));
   ahead.clear();
   for (PrefillSlot& slot : slots) slot.point = 0;
   const u32 count = in_cache;
   in_cache = 0;
   has_logits = false;
-  if (count == 0) return {};
-  auto again = run_prefill(std::span<const u32>(history).first(count));
-  if (!again) in_cache = 0;
-  return again;
+  if (count != 0) TRY_VOID(run_prefill(std::span<const u32>(history).first(count)));
+  lost.reset();
+  return {};
 }
 
 // Work that may meet a GPU fault: once more after recovery, then the fault is the caller's.
@@ -281,7 +291,7 @@ Result<void> Session::Impl::decode_pending() {
   state->position = in_cache;
   token_list[in_cache] = history[in_cache];
   const u64 point = TRY(submit_decode());
-  TRY_VOID(queue->wait(point));
+  TRY_VOID(wait(point));
   ++in_cache;
   has_logits = true;
   return {};
@@ -299,7 +309,7 @@ Result<void> Session::Impl::greedy_step() {
     ahead.push_back(TRY(submit_decode()));
   const u64 point = ahead.front();
   ahead.erase(ahead.begin());
-  TRY_VOID(queue->wait(point));
+  TRY_VOID(wait(point));
   ++in_cache;
   has_logits = true;
   return {};
@@ -359,6 +369,7 @@ Result<void> Session::prefill_by_token(std::span<const u32> tokens) {
 Result<u32> Session::next(Sampler& sampler) {
   Impl& impl = *impl_;
   check(!impl.history.empty(), "next() before prefill()");
+  if (impl.lost) return std::unexpected(*impl.lost);
   const auto start = Clock::now();
   const bool greedy = sampler.is_greedy();
   const bool pending = impl.in_cache < impl.history.size();

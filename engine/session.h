@@ -36,8 +36,8 @@ struct SessionOptions {
   u32 context = 0;                           // tokens; 0 = the model's own, at most what fits
   u32 batch = 512;                           // prefill tokens per batch
   bool all_logits = false;                   // keep logits of every prefill token (perplexity)
-  // Greedy decoding submits this many tokens ahead of the one it returns: the GPU never waits for the CPU. Then logits()
-  // may already be those of a later token; 0 keeps them in step.
+  // Greedy decoding submits this many tokens ahead of the one it returns: the GPU never waits for the CPU. Then
+  // logits() may already be those of a later token; 0 keeps them in step.
   u32 decode_ahead = 0;
   bool recover = true;                       // after a GPU fault go on from the last good token; false: return it
   std::function<void(const MemoryPlan&)> on_plan;

@@ -51,8 +51,6 @@ StepCost Steps::cost() const {
   return sum;
 }
 
-f64 submission_limit_seconds(u64 job_timeout_ms) { return static_cast<f64>(job_timeout_ms) / 1000 / 4; }
-
 std::vector<u32> cut_submissions(const Steps& steps, f64 limit_seconds) {
   std::vector<u32> out;
   f64 sum = 0;

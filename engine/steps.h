@@ -47,10 +47,8 @@ class Steps {
   bool barrier_pending_ = false;
 };
 
-// Submissions of at most this long, as predicted: a quarter of the kernel's job timeout. 0 = no timeout.
-f64 submission_limit_seconds(u64 job_timeout_ms);
-
-// Numbers of steps of each submission, in order.
+// Numbers of steps of each submission, in order: cut so that none is predicted to take longer than the limit
+// (DeviceFacts::job_budget_ms); a single step is never cut. Limit 0 = one submission.
 std::vector<u32> cut_submissions(const Steps& steps, f64 limit_seconds);
 
 // Upper bound of the indirect buffers' size.
