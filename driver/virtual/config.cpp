@@ -1,0 +1,55 @@
+#include "driver/virtual/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+namespace amlm::vgpu {
+
+void fatal(const std::string& sentence) {
+  fprintf(stderr, "amlm-vgpu: %s\n", sentence.c_str());
+  _exit(120);
+}
+
+namespace {
+
+std::string text(const char* name) {
+  const char* value = getenv(name);
+  return value ? value : "";
+}
+
+void number(const char* name, u64& target, u64 scale = 1, u64 lowest = 0) {
+  const std::string value = text(name);
+  if (value.empty()) return;
+  char* end = nullptr;
+  const u64 parsed = strtoull(value.c_str(), &end, 0);
+  if (*end != 0 || parsed < lowest || parsed > ~0ull / scale)
+    fatal(std::string(name) + "=" + value + " is not a usable number");
+  target = parsed * scale;
+}
+
+}  // namespace
+
+Config config_from_environment() {
+  Config config;
+  const std::string mode = text("AMLM_VGPU_MODE");
+  if (mode == "fast") config.mode = isa::Mode::fast;
+  else if (!mode.empty() && mode != "strict") fatal("AMLM_VGPU_MODE=" + mode + " is neither strict nor fast");
+  u64 threads = 0, primary = 0;
+  number("AMLM_VGPU_SEED", config.seed);
+  number("AMLM_VGPU_GTT_MIB", config.gtt_bytes, 1 << 20, 1);
+  number("AMLM_VGPU_VRAM_MIB", config.vram_bytes, 1 << 20, 1);
+  number("AMLM_VGPU_JOB_TIMEOUT_MS", config.job_timeout_ms, 1, 1);
+  number("AMLM_VGPU_THREADS", threads);
+  number("AMLM_VGPU_PRIMARY", primary);
+  config.host_threads = u32(threads);
+  config.primary_node = primary != 0;
+  config.faults_path = text("AMLM_VGPU_FAULTS");
+  config.counters_path = text("AMLM_VGPU_COUNTERS");
+  config.record_path = text("AMLM_VGPU_RECORD");
+  config.trace_path = text("AMLM_VGPU_TRACE");
+  config.inject = text("AMLM_VGPU_INJECT");
+  return config;
+}
+
+}  // namespace amlm::vgpu

@@ -1,0 +1,209 @@
+// What the memory and synchronisation packets do. Layouts: driver/tables; meanings: driver.md 2.1.
+#include <string.h>
+
+#include "driver/virtual/command_processor.h"
+
+namespace amlm::vgpu {
+
+namespace {
+
+constexpr u32 event_cs_partial_flush = 7;
+
+// GL2's atomic operations, TC_OP of Mesa's sid.h and AMD's gfx enum headers; +0x20 = 64 bits, +0x40 = returns
+// nothing.
+enum AtomicOp : u32 {
+  atomic_swap = 0x07, atomic_cmpswap = 0x08, atomic_add = 0x0f, atomic_sub = 0x10, atomic_smin = 0x11,
+  atomic_umin = 0x12, atomic_smax = 0x13, atomic_umax = 0x14, atomic_and = 0x15, atomic_or = 0x16, atomic_xor = 0x17,
+  atomic_inc = 0x18, atomic_dec = 0x19,
+};
+
+bool combine(u32 op, u64 old, u64 data, u64 compare, bool wide, u64& result) {
+  const auto as_signed = [&](u64 value) { return wide ? i64(value) : i64(i32(value)); };
+  switch (op) {
+    case atomic_swap: result = data; return true;
+    case atomic_cmpswap: result = old == compare ? data : old; return true;
+    case atomic_add: result = old + data; return true;
+    case atomic_sub: result = old - data; return true;
+    case atomic_smin: result = as_signed(data) < as_signed(old) ? data : old; return true;
+    case atomic_umin: result = data < old ? data : old; return true;
+    case atomic_smax: result = as_signed(data) > as_signed(old) ? data : old; return true;
+    case atomic_umax: result = data > old ? data : old; return true;
+    case atomic_and: result = old & data; return true;
+    case atomic_or: result = old | data; return true;
+    case atomic_xor: result = old ^ data; return true;
+    case atomic_inc: result = old >= data ? 0 : old + 1; return true;
+    case atomic_dec: result = old == 0 || old > data ? data : old - 1; return true;
+    default: return false;
+  }
+}
+
+bool compare(u32 function, u32 value, u32 reference) {
+  using P = pm4::WaitRegMem;
+  switch (function) {
+    case P::always: return true;
+    case P::less: return value < reference;
+    case P::less_equal: return value <= reference;
+    case P::equal: return value == reference;
+    case P::not_equal: return value != reference;
+    case P::greater_equal: return value >= reference;
+    default: return value > reference;
+  }
+}
+
+}  // namespace
+
+CommandProcessor::Step CommandProcessor::event_write(std::span<const u32> body) {
+  const auto packet = pm4::EventWrite::read(body);
+  if (packet.event_type != event_cs_partial_flush)
+    return fault("unsupported-packet", "event type " + std::to_string(packet.event_type) + " is not modelled");
+  if (packet.event_index != pm4::EventWrite::index_partial_flush)
+    return fault("bad-packet", "CS_PARTIAL_FLUSH with event index " + std::to_string(packet.event_index) + ", not 4");
+  vm_.caches.completed = vm_.caches.issued;
+  gpu_.counters.count(&QueueCounters::barriers);
+  return Step::next;
+}
+
+CommandProcessor::Step CommandProcessor::acquire_mem(std::span<const u32> body) {
+  const auto packet = pm4::AcquireMem::read(body);
+  const reg::gcr_cntl& gcr = packet.gcr_cntl;
+  if (packet.size_lo != ~0u || packet.base_lo || packet.base_hi)
+    return fault("unsupported-packet", "acts on a range of addresses, which is not modelled");
+  if (gcr.gl2_discard) return fault("bad-packet", "GL2_DISCARD drops data that has not been written back");
+  if (gcr.glm_wb && !gcr.glm_inv) return fault("bad-packet", "GLM_WB without GLM_INV");
+  if (gcr.gl1_range || gcr.gl2_range || gcr.range_is_pa)
+    return fault("unsupported-packet", "a cache range is not modelled");
+  invalidate(body.back());
+  gpu_.counters.count(&QueueCounters::acquires);
+  return Step::next;
+}
+
+CommandProcessor::Step CommandProcessor::release_mem(std::span<const u32> body) {
+  using P = pm4::ReleaseMem;
+  const auto packet = P::read(body);
+  if (packet.event_type != P::cache_flush_and_inv_ts && packet.event_type != P::bottom_of_pipe_ts &&
+      packet.event_type != P::cs_done)
+    return fault("unsupported-packet", "event type " + std::to_string(packet.event_type) + " is not modelled");
+  const u32 index = packet.event_type == P::cs_done ? P::index_cs_done : P::index_end_of_pipe;
+  if (packet.event_index != index)
+    return fault("bad-packet", "event index " + std::to_string(packet.event_index) + ", not " + std::to_string(index));
+  if (packet.execute || packet.pws_enable || packet.wait_sync)
+    return fault("unsupported-packet", "EXECUTE, PWS and WAIT_SYNC are not modelled");
+  if (packet.gl2_discard) return fault("bad-packet", "GL2_DISCARD drops data that has not been written back");
+  if (packet.dst_sel > P::dst_l2) return fault("bad-packet", "unknown destination");
+  const u64 va = canonical(packet.address);
+  const u64 clock = Gpu::ticks(time_ns());
+  const u64 value = packet.data_sel >= P::data_gpu_clock ? clock : packet.data;
+  u64 size = 8;
+  switch (packet.data_sel) {
+    case P::data_none: size = 0; break;
+    case P::data_32_bit: size = 4; break;
+    case P::data_64_bit:
+    case P::data_gpu_clock:
+    case P::data_system_clock: break;
+    default: return fault("bad-packet", "unknown data selector " + std::to_string(packet.data_sel));
+  }
+  if (size && va % size)
+    return fault("bad-packet", "writes " + std::to_string(size) + " bytes to " + hex(va) + ", not aligned", va);
+  if (size && !write(va, &value, size, {.end_of_pipe = true})) return Step::stop;
+  // The cache actions happen when the pipe has drained; only who waits for the value knows that they have.
+  const u32 gcr = packet.glv_inv << 8 | packet.gl1_inv << 9 | packet.glk_inv << 7 | packet.gl2_inv << 14;
+  if (size) releases_[va] = {.epoch = vm_.caches.issued, .gcr_bits = gcr};
+  return Step::next;
+}
+
+CommandProcessor::Step CommandProcessor::wait_reg_mem(std::span<const u32> body) {
+  using P = pm4::WaitRegMem;
+  const auto packet = P::read(body);
+  if (packet.mem_space != P::space_memory)
+    return fault("unsupported-packet", "waits on a register, which is not modelled");
+  if (packet.operation != P::wait) return fault("unsupported-packet", "write-wait-write is not modelled");
+  if (packet.engine_sel) return fault("bad-packet", "names the PFP, which a compute queue lacks");
+  if (packet.function > P::greater) return fault("bad-packet", "unknown comparison");
+  const u64 va = canonical(packet.address);
+  if (va % 4) return fault("bad-packet", "address " + hex(va) + " is not a multiple of 4", va);
+  u32 value = 0;
+  if (!read(va, &value, 4, {.checked = false})) return Step::stop;
+  if (!compare(packet.function, value & packet.mask, packet.reference)) return Step::again;
+  if (const auto release = releases_.find(va); release != releases_.end()) {
+    vm_.caches.completed = std::max(vm_.caches.completed, release->second.epoch);
+    invalidate(release->second.gcr_bits);
+  }
+  return Step::next;
+}
+
+CommandProcessor::Step CommandProcessor::write_data(std::span<const u32> body) {
+  using P = pm4::WriteData;
+  const auto packet = P::read(body);
+  if (packet.dst_sel != P::dst_l2 && packet.dst_sel != P::dst_memory)
+    return fault("unsupported-packet", "writes to destination " + std::to_string(packet.dst_sel) + ", not to memory");
+  if (packet.addr_incr) return fault("unsupported-packet", "writing all words to one address is not modelled");
+  if (packet.engine_sel) return fault("bad-packet", "names an engine that a compute queue lacks");
+  if (packet.address % 4) return fault("bad-packet", "address " + hex(packet.address) + " is not a multiple of 4");
+  if (packet.data.empty()) return fault("bad-packet", "has no data");
+  return write(canonical(packet.address), packet.data.data(), packet.data.size_bytes(), {}) ? Step::next : Step::stop;
+}
+
+CommandProcessor::Step CommandProcessor::copy_data(std::span<const u32> body) {
+  using P = pm4::CopyData;
+  const auto packet = P::read(body);
+  const u64 size = packet.count_sel ? 8 : 4;
+  u64 value = 0;
+  switch (packet.src_sel) {
+    case P::src_memory:
+    case P::src_l2:
+      if (packet.source % size) return fault("bad-packet", "source " + hex(packet.source) + " is not aligned");
+      if (!read(canonical(packet.source), &value, size, {})) return Step::stop;
+      break;
+    case P::src_immediate: value = packet.source; break;
+    case P::src_gpu_clock:
+    case P::src_system_clock: value = Gpu::ticks(time_ns()); break;
+    default: return fault("unsupported-packet", "source " + std::to_string(packet.src_sel) + " is not modelled");
+  }
+  if (packet.dst_sel != P::dst_l2 && packet.dst_sel != P::dst_memory)
+    return fault("unsupported-packet", "destination " + std::to_string(packet.dst_sel) + " is not modelled");
+  if (packet.engine_sel) return fault("bad-packet", "names an engine that a compute queue lacks");
+  if (packet.destination % size)
+    return fault("bad-packet", "destination " + hex(packet.destination) + " is not aligned");
+  return write(canonical(packet.destination), &value, size, {}) ? Step::next : Step::stop;
+}
+
+CommandProcessor::Step CommandProcessor::dma_data(std::span<const u32> body) {
+  using P = pm4::DmaData;
+  const auto packet = P::read(body);
+  if (packet.sas || packet.das || packet.saic || packet.daic)
+    return fault("unsupported-packet", "register and fixed addresses are not modelled");
+  if (packet.dst_sel != P::dst_address && packet.dst_sel != P::dst_l2)
+    return fault("unsupported-packet", "destination " + std::to_string(packet.dst_sel) + " is not modelled");
+  if (packet.engine_sel) return fault("bad-packet", "names the PFP, which a compute queue lacks");
+  std::vector<u8> data(packet.byte_count);
+  if (data.empty()) return Step::next;
+  if (packet.src_sel == P::src_data) {
+    const u32 word = u32(packet.source);
+    for (size_t i = 0; i < data.size(); ++i) data[i] = u8(word >> (i % 4 * 8));
+  } else if (packet.src_sel == P::src_address || packet.src_sel == P::src_l2) {
+    if (!read(canonical(packet.source), data.data(), data.size(), {})) return Step::stop;
+  } else {
+    return fault("unsupported-packet", "source " + std::to_string(packet.src_sel) + " is not modelled");
+  }
+  return write(canonical(packet.destination), data.data(), data.size(), {}) ? Step::next : Step::stop;
+}
+
+// Command 1 repeats a compare-and-swap until it has swapped.
+CommandProcessor::Step CommandProcessor::atomic_mem(std::span<const u32> body) {
+  const auto packet = pm4::AtomicMem::read(body);
+  const bool wide = packet.atomic & 0x20;
+  const u32 op = packet.atomic & 0x1f;
+  const u64 size = wide ? 8 : 4, mask = wide ? ~0ull : 0xffffffffull;
+  const u64 va = canonical(packet.address);
+  if (packet.command > 1 || (packet.command == 1 && op != atomic_cmpswap))
+    return fault("unsupported-packet", "command " + std::to_string(packet.command) + " is not modelled");
+  if (va % size) return fault("bad-packet", "address " + hex(va) + " is not aligned", va);
+  u64 old = 0, result = 0;
+  if (!read(va, &old, size, {.checked = packet.command == 0})) return Step::stop;
+  if (!combine(op, old, packet.source_data & mask, packet.compare_data & mask, wide, result))
+    return fault("unsupported-packet", "atomic operation " + hex(packet.atomic) + " is not modelled");
+  if (packet.command == 1 && old != (packet.compare_data & mask)) return Step::again;
+  return write(va, &result, size, {.checked = packet.command == 0}) ? Step::next : Step::stop;
+}
+
+}  // namespace amlm::vgpu

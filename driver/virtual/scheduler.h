@@ -1,0 +1,75 @@
+// Jobs, entities and the thread that runs them. An entity is what the kernel calls one: the queue of a context on one
+// ring; its jobs run in order, jobs of different entities take turns whenever one has to wait.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "driver/base.h"
+#include "driver/virtual/fence.h"
+
+namespace amlm::vgpu {
+
+class CommandProcessor;
+class Gpu;
+struct Bo;
+struct Context;
+struct Vm;
+
+inline constexpr u64 outstanding_jobs = 32;   // amdgpu_sched_jobs
+
+struct Ib {
+  u64 va = 0;
+  u32 size_dw = 0, flags = 0;
+};
+
+struct Job {
+  Job();
+  ~Job();
+  std::vector<Ib> ibs;
+  Fences dependencies;
+  FencePtr scheduled = std::make_shared<Fence>(), finished = std::make_shared<Fence>();
+  std::shared_ptr<Vm> vm;
+  std::shared_ptr<Context> context;
+  std::shared_ptr<Bo> user_fence;
+  u64 user_fence_offset = 0;
+  u64 sequence = 0;
+  std::vector<std::shared_ptr<Bo>> buffers;   // kept alive until the job is done
+  std::unique_ptr<CommandProcessor> processor;
+  u64 blocked_since_ns = 0;                   // host time; 0 = not blocked
+};
+using JobPtr = std::unique_ptr<Job>;
+
+struct Entity {
+  u32 ip = 0, ring = 0;
+  u64 next_sequence = 1;
+  int error = 0;                              // of the last job that ran: the next CS returns it
+  std::deque<JobPtr> queue;
+  std::deque<FencePtr> recent;                // the last `outstanding_jobs` fences; back() is next_sequence - 1
+};
+using EntityPtr = std::shared_ptr<Entity>;
+
+class Scheduler {
+ public:
+  explicit Scheduler(Gpu& gpu) : gpu_(gpu) {}
+  void push(const EntityPtr& entity, JobPtr job);   // with Gpu::mutex held
+  void stop();                                      // ends the thread after the packet it is at
+
+ private:
+  void loop();
+  bool step(const EntityPtr& entity, std::unique_lock<std::mutex>& lock);
+  void finish(Entity& entity, int error);
+  void fail(Entity& entity, std::unique_lock<std::mutex>& lock);
+
+  Gpu& gpu_;
+  std::thread thread_;
+  std::condition_variable work_;
+  std::vector<EntityPtr> active_;
+  bool stopping_ = false;
+};
+
+}  // namespace amlm::vgpu
