@@ -24,9 +24,10 @@ struct Queue::Impl {
   Device* device = nullptr;
   amdgpu_context_handle context = nullptr;
   u64 submitted = 0;          // last point handed out
-  u64 reached = 0;            // highest point seen to end well
+  u64 reached = 0;            // highest point that is over
   u64 first = 0;              // point of this context's sequence number 0
-  u64 lost = 0;               // points up to here that were not reached never will be
+  struct Lost { u64 after, through; };
+  std::vector<Lost> lost;     // points that went down with an earlier context
   Error failure{ErrorCode::ok, 0, ""};
   QueueCounts counts;
 
@@ -44,7 +45,6 @@ struct Queue::Impl {
   // Nothing of this context will run any more.
   std::unexpected<Error> lose(int error) {
     failure = job_error(*device, context, -error);
-    lost = submitted;
     return std::unexpected(failure);
   }
 
@@ -111,9 +111,11 @@ Result<u64> Queue::submit(std::span<const BufferView> ibs) {
 // False: not yet.
 Result<bool> Queue::Impl::ask(u64 point, u64 timeout_ns) {
   check(point <= submitted, "a point that nobody submitted");
+  for (const auto& range : lost)
+    if (point > range.after && point <= range.through)
+      return fail(ErrorCode::gpu_fault, "this work was lost with an earlier GPU context", ECANCELED);
   if (point <= reached) return true;
-  if (point <= lost) return std::unexpected(failure.code != ErrorCode::ok ? failure : Error{
-      ErrorCode::gpu_fault, ECANCELED, "this work was lost with an earlier GPU context"});
+  if (is_lost()) return std::unexpected(failure);
   amdgpu_cs_fence fence{.context = context, .ip_type = AMDGPU_HW_IP_COMPUTE, .ip_instance = 0, .ring = ring,
                         .fence = point - first};
   u32 expired = 0;
@@ -141,8 +143,8 @@ Result<void> Queue::recover() {
                                         std::strerror(-error)), -error);
   amdgpu_cs_ctx_free(impl_->context);            // ends what is left of the old one's jobs
   impl_->context = fresh;
-  impl_->device->impl().jobs_in_flight -= impl_->submitted - impl_->reached;
-  impl_->lost = impl_->reached = impl_->submitted;
+  if (impl_->reached < impl_->submitted) impl_->lost.push_back({impl_->reached, impl_->submitted});
+  impl_->set_reached(impl_->submitted);
   impl_->first = impl_->submitted;
   impl_->failure = {ErrorCode::ok, 0, ""};
   return {};

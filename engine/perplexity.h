@@ -1,5 +1,5 @@
-// Perplexity by llama.cpp's definition: the text's tokens are cut into windows of the session's context length; the first
-// token of each window is replaced by BOS; the second half of each window is counted.
+// Perplexity by llama.cpp's definition: the text's tokens are cut into windows of the session's context length; the
+// first token of each window is replaced by BOS; the second half of each window is counted.
 #pragma once
 
 #include <atomic>

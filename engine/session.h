@@ -17,6 +17,7 @@
 
 #include "driver/base.h"
 #include "driver/device.h"
+#include "engine/load_progress.h"
 
 namespace amlm {
 
@@ -31,12 +32,14 @@ struct MemoryPlan {
   std::string print(const DeviceFacts& facts, u64 gtt_free_bytes) const;   // the table a user sees
 };
 
-struct LoadProgress { u64 done_bytes = 0, total_bytes = 0; f64 seconds = 0; const char* stage = ""; };
-
 struct SessionOptions {
   u32 context = 0;                           // tokens; 0 = the model's own, at most what fits
   u32 batch = 512;                           // prefill tokens per batch
   bool all_logits = false;                   // keep logits of every prefill token (perplexity)
+  // Greedy decoding submits this many tokens ahead of the one it returns: the GPU never waits for the CPU. Then
+  // logits() may already be those of a later token; 0 keeps them in step.
+  u32 decode_ahead = 0;
+  bool recover = true;                       // after a GPU fault go on from the last good token; false: return it
   std::function<void(const MemoryPlan&)> on_plan;
   std::function<void(const LoadProgress&)> on_progress;
   const std::atomic<bool>* cancelled = nullptr;   // checked between submissions: ErrorCode::interrupted
@@ -62,12 +65,13 @@ class Session {
   static Result<std::unique_ptr<Session>> create(Device& device, const Model& model, const SessionOptions& options);
   ~Session();
 
-  // Runs the prompt through the GPU in batches; afterwards logits() are those of its last token.
+  // Runs the prompt through the GPU in batches; afterwards logits() are those of its last token. A token that next()
+  // returned and that is not yet in the context goes in first. too_long when the context cannot hold it all.
   Result<void> prefill(std::span<const u32> tokens);
   // The same, one token at a time through the decode path (tests compare both).
   Result<void> prefill_by_token(std::span<const u32> tokens);
   // The next token: greedy on the GPU when the sampler is greedy, else sampled from logits() on the CPU.
-  // The token is taken into the context by the following call.
+  // The token is taken into the context by the following call. too_long when the context is full.
   Result<u32> next(Sampler& sampler);
   // Forgets everything: position 0.
   void reset();
@@ -75,12 +79,14 @@ class Session {
   u32 position() const;                      // tokens in the KV cache
   u32 context() const;
   std::span<const f32> logits() const;       // of the last token, vocabulary long
-  // With all_logits: f32[tokens of the last prefill batch][vocabulary].
+  // With all_logits: f32[tokens of the last prefill batch][vocabulary]. Rows before keep_logits_from() are stale.
   std::span<const f32> batch_logits() const;
+  void keep_logits_from(u32 batch_token);    // for the next prefills; saves half of a perplexity window's output matrix
 
   const TokenCost& cost() const;
   const SessionStats& stats() const;
   const MemoryPlan& plan() const;
+  const Model& model() const;
   std::string print_decode_ib() const;
   // The decode step's indirect buffer, CPU-mapped: tests mutate it.
   std::span<u32> decode_ib();

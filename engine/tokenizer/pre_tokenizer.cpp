@@ -9,8 +9,8 @@ namespace amlm {
 
 namespace {
 
-// The expressions are those of the models' own tokenizer.json (Llama 3, Qwen2) and of GPT-2; "default" is the chain that
-// llama.cpp falls back to, since that is what files without a name were made and tested with.
+// The expressions are those of the models' own tokenizer.json (Llama 3, Qwen2) and of GPT-2; "default" is the chain
+// that llama.cpp falls back to, since that is what files without a name were made and tested with.
 #define CONTRACTIONS "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
 #define REST "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 constexpr const char* llama3_patterns[] = {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" REST};

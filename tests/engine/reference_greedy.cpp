@@ -1,7 +1,7 @@
 // The plain forward pass against llama.cpp: file, tokenizer, configuration and block layouts, with no GPU in between.
 //   reference_greedy MODEL REFERENCE_JSON [TOKENS [PROMPTS]]
-// Compares the prompt ids and the first TOKENS greedy ids; a first difference is let pass only where the reference's own
-// two best candidates are closer than 0.05 (llama.cpp rounds activations to 8 bits on the CPU).
+// Compares the prompt ids and the first TOKENS greedy ids; a first difference is let pass only where the reference's
+// own two best candidates are closer than 0.05 (llama.cpp rounds activations to 8 bits on the CPU).
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
