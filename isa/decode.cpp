@@ -83,6 +83,7 @@ bool Decoder::vgpr(Operand& operand, u32 number, u32 count_dw) {
 
 bool Decoder::source(Operand& operand, u32 code, OperandInfo expected, u32 slot) {
   const u32 count = dwords_of(expected.type);
+  if (expected.where == Where::scalar_register && code >= 128) return fail("source %u must be a scalar register", slot);
   if (code >= code_vgpr0) {
     if (expected.where == Where::scalar || expected.type == Type::MASK) return fail("source %u cannot be a VGPR", slot);
     return vgpr(operand, code - code_vgpr0, count);
@@ -99,6 +100,13 @@ bool Decoder::half_vgpr(Operand& operand, u32 field, Type type, u32 opsel_bit) {
   if (field & 0x80) in.opsel |= u8(1u << opsel_bit);
   return vgpr(operand, field & 0x7f, 1);
 }
+
+namespace {
+
+// S_DELAY_ALU (guide 5.7): two instruction codes of 4 bits, 0-11, around a skip count of 3 bits, 0-5.
+bool valid_delay(u32 imm) { return (imm & 15) <= 11 && (imm >> 4 & 7) <= 5 && (imm >> 7 & 15) <= 11 && imm >> 11 == 0; }
+
+}  // namespace
 
 bool Decoder::sop1() {
   if (!row(Format::sop1, take(0, 8, 8))) return false;
@@ -140,7 +148,7 @@ bool Decoder::sopk() {
 bool Decoder::sopp() {
   if (!row(Format::sopp, take(0, 16, 7))) return false;
   if (op->src_count) in.offset = i16(take(0, 0, 16));
-  return true;
+  return in.opcode != Opcode::s_delay_alu || valid_delay(words[0] & 0xffff) || fail("s_delay_alu: undefined code");
 }
 
 bool Decoder::named_only(Format format, u32 number) {

@@ -11,9 +11,9 @@ i32 sign_extend(u32 value, u32 width) { return i32(value << (32 - width)) >> (32
 bool Decoder::smem() {
   if (!row(Format::smem, take(0, 18, 8)) || !need(2)) return false;
   if (op->src_count == 0) return true;   // cache invalidations
-  in.glc = take(0, 14, 1);
-  in.dlc = take(0, 13, 1);
   if (op->dst_count) {
+    in.glc = take(0, 14, 1);
+    in.dlc = take(0, 13, 1);
     if (!scalar_register(in.dst, take(0, 6, 7), dwords_of(op->dst[0].type))) return false;
   } else {
     in.offset1 = u8(take(0, 6, 7));      // s_atc_probe: kind of access
@@ -25,7 +25,11 @@ bool Decoder::smem() {
 
 bool Decoder::ds() {
   if (!row(Format::ds, take(0, 18, 8)) || !need(2)) return false;
-  in.gds = take(0, 17, 1);
+  const bool cross_lane = op->effects.has(Flag::CROSS_LANE), lds = op->op_class == OpClass::lds;
+  const bool gds_only = !lds && op->effects.reads_special(Special::M0);   // GWS, ordered count, GS registers
+  if (gds_only || (lds && !cross_lane)) in.gds = take(0, 17, 1);
+  if (gds_only && !in.gds) return fail("%s works on GDS: the GDS bit must be set", op->name.data());
+  if (in.opcode == Opcode::ds_nop) return true;
   if (op->effects.has(Flag::OFFSET_PAIR)) {
     in.offset = i32(take(0, 0, 8));
     in.offset1 = u8(take(0, 8, 8));
@@ -56,6 +60,7 @@ bool Decoder::flat() {
   const u32 base = take(1, 16, 7);
   const bool has_base = base != code_null;
   if (format == Format::flat && has_base) return fail("FLAT takes no SADDR: the field must be NULL");
+  if (format == Format::scratch && base == code_exec_hi) return fail("EXEC_HI cannot be a scratch base");
   if (has_base && !scalar_register(in.src[2], base, format == Format::scratch ? 1 : 2)) return false;
   if (format == Format::scratch) in.sve = take(1, 23, 1);
   const bool has_address = op->src[0].type == Type::ADDR && (format != Format::scratch || in.sve);
@@ -76,7 +81,6 @@ bool Decoder::buffer(Format format) {
   in.slc = take(0, 12, 1);
   in.dlc = take(0, 13, 1);
   in.glc = take(0, 14, 1);
-  in.tfe = take(1, 21, 1);
   in.offen = take(1, 22, 1);
   in.idxen = take(1, 23, 1);
   const u32 address_dw = u32(in.offen) + u32(in.idxen);
@@ -84,6 +88,7 @@ bool Decoder::buffer(Format format) {
   const bool returns = op->dst_count && (!op->effects.has(Flag::GLC_RETURNS) || in.glc);
   const bool stores = op->src[1].type != Type::NO;
   const u32 data = take(1, 8, 8);
+  if (format == Format::mubuf && op->op_class == OpClass::vmem_load) in.tfe = take(1, 21, 1);
   const u32 status_dw = in.tfe ? 1 : 0;  // TFE: one more register takes the residency status
   if (stores && !vgpr(in.src[1], data, dwords_of(op->src[1].type))) return false;
   if (returns && !vgpr(in.dst, data, dwords_of(op->dst[0].type) + status_dw)) return false;

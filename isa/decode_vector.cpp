@@ -73,12 +73,7 @@ bool Decoder::vop1() {
                                    : !half_vgpr(in.dst, field, dst.type, 3))
       return fail("%s: destination %u is no SGPR", op->name.data(), field);
   }
-  const u32 code = take(0, 0, 9);
-  if (op->src_count == 0) {
-    if (is_dpp(code)) return dpp(code, true);
-    return code == 0 || fail("%s takes no source", op->name.data());
-  }
-  return native_source0(code);
+  return op->src_count == 0 || native_source0(take(0, 0, 9));
 }
 
 bool Decoder::vop2() {
@@ -120,17 +115,16 @@ bool Decoder::vop3_destination(u32 field) {
 bool Decoder::vop3_sources(bool packed) {
   bool by_dpp = false;
   for (u32 i = 0; i < 3; ++i) {
-    const u32 code = take(1, 9 * i, 9);
-    if (i >= op->src_count) {
-      // Mesa writes the constant 0 into the unused third source of two-operand instructions.
-      if (code != 0 && code != code_zero) return fail("%s takes %u sources", op->name.data(), op->src_count);
-      continue;
-    }
+    const u32 code = words[1] >> 9 * i & 0x1ff;
+    // Mesa writes the constant 0 into the unused third source of two-operand instructions.
+    if (i >= op->src_count && code != code_zero) continue;
+    take(1, 9 * i, 9);
+    if (i >= op->src_count) continue;
     if (i == 0 && is_dpp(code)) {
       by_dpp = true;
       if (!dpp(code, false)) return false;
-    } else if (by_dpp && code == code_literal) {
-      return fail("DPP and a literal exclude each other");
+    } else if (by_dpp && (packed ? code < code_vgpr0 : code == code_literal)) {
+      return fail("source %u of a DPP instruction cannot be %u", i, code);
     } else if (!source(in.src[i], code, op->src[i], i)) {
       return false;
     }

@@ -30,6 +30,7 @@ constexpr Effects R(Special s) { return {.reads = u8(s)}; }
 constexpr Effects W(Special s) { return {.writes = u8(s)}; }
 constexpr Effects RW(Special s) { return {.reads = u8(s), .writes = u8(s)}; }
 constexpr OperandInfo S(Type type) { return {type, Where::scalar}; }
+constexpr OperandInfo SR(Type type) { return {type, Where::scalar_register}; }
 constexpr OperandInfo V(Type type) { return {type, Where::vgpr}; }
 constexpr OperandInfo VK(Type type) { return {type, Where::vgpr_or_inline}; }
 constexpr Effects flag(Flag f) { return {.flags = u16(f)}; }
@@ -175,7 +176,7 @@ Modifiers modifiers(const OpInfo& op) {
   allowed.clamp = op.effects.has(Flag::SATURATES) ||
                   (op.op_class != OpClass::dot && (float_result || (op.format == Format::vopc ? all_float : any_float)));
   allowed.vop3 = has_vop3_form(op);
-  allowed.dpp = allows_dpp(op);
+  allowed.dpp = op.src_count > 0 && allows_dpp(op);
   return allowed;
 }
 
