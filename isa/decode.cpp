@@ -70,7 +70,7 @@ bool Decoder::scalar_source(Operand& operand, u32 code, Type type) {
   if (code < 128) return scalar_register(operand, code, count);
   operand = {u16(code), u8(count)};
   if (code <= 208 || (code >= 240 && code <= 248)) return true;             // inline constants
-  if ((code >= 235 && code <= 238) || (code >= 251 && code <= 253)) return true;   // apertures, VCCZ, EXECZ, SCC
+  if ((code >= 235 && code <= 238) || code == code_scc) return true;        // apertures
   if (code == code_literal) return take_literal();
   return fail("%u is no source operand", code);
 }
@@ -142,6 +142,8 @@ bool Decoder::sopk() {
   const bool reads = !is_immediate(op->src[0].type);
   if (!reads && op->dst_count == 0) return true;
   const OperandInfo expected = reads ? op->src[0] : op->dst[0];
+  if (op->op_class == OpClass::wait && (words[0] >> 16 & 0x7f) != code_null)
+    return fail("%s waits for a constant: the register must be NULL", op->name.data());
   return scalar_register(reads ? in.src[0] : in.dst, take(0, 16, 7), dwords_of(expected.type));
 }
 
