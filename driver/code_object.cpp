@@ -42,8 +42,10 @@ Result<void> check_demands(const std::string& name, const Descriptor& kd) {
   for (const auto& [bit, what] : refused_properties)
     if (kd.properties >> bit & 1) return wrong(name, std::string("wants ") + what + ", which amlm does not provide");
   if (kd.preload != 0) return wrong(name, "wants preloaded kernargs, which gfx1151 does not have");
-  if (kd.scratch_bytes != 0) return wrong(name, text("wants %u bytes of scratch a lane, which amlm does not provide", kd.scratch_bytes));
-  if (kd.lds_bytes > lds_limit_bytes) return wrong(name, text("wants %u bytes of LDS; a workgroup has 65536", kd.lds_bytes));
+  if (kd.scratch_bytes != 0)
+    return wrong(name, text("wants %u bytes of scratch a lane, which amlm does not provide", kd.scratch_bytes));
+  if (kd.lds_bytes > lds_limit_bytes)
+    return wrong(name, text("wants %u bytes of LDS; a workgroup has 65536", kd.lds_bytes));
   const auto rsrc1 = reg::compute_pgm_rsrc1::read(kd.rsrc1);
   const auto rsrc2 = reg::compute_pgm_rsrc2::read(kd.rsrc2);
   const u32 user_sgprs = kd.properties & kernarg_property ? 2 : 0;
@@ -72,7 +74,8 @@ Result<Kernel> read_kernel(const ElfImage& elf, const ElfSymbol& symbol) {
   TRY_VOID(check_demands(name, kd));
   const u64 entry = symbol.value + u64(kd.entry_offset_bytes);
   if (!elf.is_executable(entry) || entry % code_alignment_bytes != 0)
-    return wrong(name, text("starts at 0x%llx, which is not 256-byte aligned code", static_cast<unsigned long long>(entry)));
+    return wrong(
+        name, text("starts at 0x%llx, which is not 256-byte aligned code", static_cast<unsigned long long>(entry)));
   Kernel kernel{.name = name, .code_va = entry, .rsrc1 = kd.rsrc1, .rsrc2 = kd.rsrc2, .rsrc3 = kd.rsrc3,
                 .kernarg_bytes = kd.kernarg_bytes, .lds_bytes = kd.lds_bytes,
                 .wave_lanes = kd.properties & wave32_property ? 32u : 64u};
@@ -114,7 +117,8 @@ Result<CodeImage> parse_code_object(std::span<const u8> file) {
 Result<CodeObject> CodeObject::load(Device& device, std::span<const u8> elf, std::string label) {
   CodeImage image = TRY(parse_code_object(elf));
   CodeObject object;
-  object.buffer_ = TRY(device.allocate({.size_bytes = image.bytes.size(), .use = MemoryUse::code, .label = std::move(label)}));
+  object.buffer_ =
+      TRY(device.allocate({.size_bytes = image.bytes.size(), .use = MemoryUse::code, .label = std::move(label)}));
   std::memcpy(object.buffer_.data(), image.bytes.data(), image.bytes.size());
   object.kernels_ = std::move(image.kernels);
   object.symbols_ = std::move(image.symbols);
@@ -123,20 +127,23 @@ Result<CodeObject> CodeObject::load(Device& device, std::span<const u8> elf, std
 }
 
 const Kernel* CodeObject::find(std::string_view name) const {
-  const auto found = std::ranges::lower_bound(kernels_, name, {}, [](const Kernel& k) { return std::string_view(k.name); });
+  const auto found =
+      std::ranges::lower_bound(kernels_, name, {}, [](const Kernel& k) { return std::string_view(k.name); });
   return found != kernels_.end() && found->name == name ? &*found : nullptr;
 }
 
 u32 CodeObject::symbol(std::string_view name) const {
-  const auto found = std::ranges::lower_bound(symbols_, name, {}, [](const auto& s) { return std::string_view(s.first); });
+  const auto found =
+      std::ranges::lower_bound(symbols_, name, {}, [](const auto& s) { return std::string_view(s.first); });
   return found != symbols_.end() && found->first == name ? found->second : ~0u;
 }
 
 std::string CodeObject::describe(u64 va) const {
   for (const auto& kernel : kernels_) {
     if (va < kernel.code_va || va - kernel.code_va >= std::max(kernel.code_bytes, 4u)) continue;
-    return va == kernel.code_va ? kernel.name
-                                : text("%s+0x%llx", kernel.name.c_str(), static_cast<unsigned long long>(va - kernel.code_va));
+    return va == kernel.code_va
+               ? kernel.name
+               : text("%s+0x%llx", kernel.name.c_str(), static_cast<unsigned long long>(va - kernel.code_va));
   }
   return "";
 }

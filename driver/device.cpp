@@ -116,11 +116,13 @@ Result<Buffer> Device::allocate(const Allocation& request) {
 
   // The range holds the guards, so that libdrm never places a neighbour inside them.
   u64 base = 0;
-  if (const int error = amdgpu_va_range_alloc(impl_->handle, amdgpu_gpu_va_range_general, mapped + 2 * alignment, alignment,
-                                              0, &base, &buffer.range_, 0); error != 0)
+  if (const int error = amdgpu_va_range_alloc(impl_->handle, amdgpu_gpu_va_range_general, mapped + 2 * alignment,
+                                              alignment, 0, &base, &buffer.range_, 0);
+      error != 0)
     return buffer.range_ = nullptr, refused("find addresses of", request, error);
   const u64 va = base + alignment;
-  if (const int error = amdgpu_bo_va_op_raw(impl_->handle, buffer.bo_, 0, mapped, va, use.page_rights, AMDGPU_VA_OP_MAP);
+  if (const int error =
+          amdgpu_bo_va_op_raw(impl_->handle, buffer.bo_, 0, mapped, va, use.page_rights, AMDGPU_VA_OP_MAP);
       error != 0)
     return refused("map", request, error);
   buffer.va_ = va;
@@ -128,7 +130,8 @@ Result<Buffer> Device::allocate(const Allocation& request) {
   impl_->buffers.emplace(va, Impl::Named{request.size_bytes, request.label});
   if (use.cpu_mapped) {
     void* data = nullptr;
-    if (const int error = amdgpu_bo_cpu_map(buffer.bo_, &data); error != 0) return refused("map for the CPU", request, error);
+    if (const int error = amdgpu_bo_cpu_map(buffer.bo_, &data); error != 0)
+      return refused("map for the CPU", request, error);
     buffer.data_ = static_cast<u8*>(data);
   }
   return buffer;
@@ -149,7 +152,8 @@ void Device::release(Buffer& buffer) noexcept {
 Result<u64> Device::gtt_free_bytes() const {
   drm_amdgpu_memory_info info{};
   if (const int error = query_info(impl_->fd, {.id = AMDGPU_INFO_MEMORY}, &info, sizeof info); error != 0)
-    return fail(ErrorCode::kernel, text("the kernel refuses to tell how much GTT is free: %s", std::strerror(-error)), -error);
+    return fail(ErrorCode::kernel, text("the kernel refuses to tell how much GTT is free: %s", std::strerror(-error)),
+                -error);
   return info.gtt.usable_heap_size - std::min(info.gtt.usable_heap_size, info.gtt.heap_usage);
 }
 

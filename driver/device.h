@@ -3,9 +3,9 @@
 //   auto device = TRY(Device::open({.node = "/dev/dri/renderD128"}));
 //   Buffer x = TRY(device->allocate({.size_bytes = 1 << 20, .use = MemoryUse::gpu_only, .label = "x"}));
 //
-// Always holds: all buffers are GTT BOs that belong to this process's GPU VM for good (VM_ALWAYS_VALID: a submission needs
-// no list of them), mapped with the page rights of their use, with an unmapped guard of at least 64 KiB on both sides;
-// nothing here is called for a token. One thread at a time.
+// Always holds: all buffers are GTT BOs that belong to this process's GPU VM for good (VM_ALWAYS_VALID: a submission
+// needs no list of them), mapped with the page rights of their use, with an unmapped guard of at least 64 KiB on both
+// sides; nothing here is called for a token. One thread at a time.
 #pragma once
 
 #include <memory>
@@ -78,7 +78,7 @@ struct DeviceFacts {
   u64 gtt_total_bytes = 0, gtt_used_bytes = 0, gtt_max_allocation_bytes = 0, vram_total_bytes = 0, vram_used_bytes = 0;
   u32 drm_major = 0, drm_minor = 0;
   std::string kernel_release;
-  u64 job_timeout_ms = 0;           // of compute rings; from the module parameter, else from the kernel version; 0 = none
+  u64 job_timeout_ms = 0;           // of compute rings, from the module parameter or the kernel version; 0 = none
   std::string job_timeout_source;
   u32 compute_rings = 0, ib_start_alignment = 0, ib_size_alignment = 0;
   u64 va_start = 0, va_end = 0, va_alignment = 0, pte_fragment_bytes = 0;
@@ -92,7 +92,12 @@ struct DeviceFacts {
 };
 
 struct DeviceChoice { std::string node; };                 // "" = first usable node
-struct Allocation { u64 size_bytes = 0; MemoryUse use = MemoryUse::gpu_only; std::string label; u64 alignment_bytes = 0; };
+struct Allocation {
+  u64 size_bytes = 0;
+  MemoryUse use = MemoryUse::gpu_only;
+  std::string label;                // for people: errors and dumps name it
+  u64 alignment_bytes = 0;
+};
 
 class Device {
  public:

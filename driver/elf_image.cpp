@@ -29,7 +29,8 @@ struct Reader {
 
   template <class T>
   Result<T> at(u64 offset, const char* what) const {
-    if (!holds(offset, sizeof(T))) return wrong("%s at byte %llu is past the end of %zu bytes", what, Ull(offset), file.size());
+    if (!holds(offset, sizeof(T)))
+      return wrong("%s at byte %llu is past the end of %zu bytes", what, Ull(offset), file.size());
     T value;
     std::memcpy(&value, file.data() + offset, sizeof value);
     return value;
@@ -54,7 +55,8 @@ Result<Elf64_Ehdr> read_header(const Reader& reader) {
   if (header.e_ident[EI_OSABI] != osabi_amdgpu_hsa)
     return wrong("its OS ABI (byte 7) is %u, not HSA", header.e_ident[EI_OSABI]);
   if (header.e_ident[EI_ABIVERSION] < abi_first || header.e_ident[EI_ABIVERSION] > abi_last)
-    return wrong("its ABI version (byte 8) is %u; 1 to 4 (code object v3 to v6) are known", header.e_ident[EI_ABIVERSION]);
+    return wrong("its ABI version (byte 8) is %u; 1 to 4 (code object v3 to v6) are known",
+                 header.e_ident[EI_ABIVERSION]);
   if ((header.e_flags & mach_mask) != mach_gfx1151)
     return wrong("it is for processor 0x%x, not gfx1151 (0x4a)", header.e_flags & mach_mask);
   if (header.e_type != ET_DYN) return wrong("it is not linked (type %u)", header.e_type);
@@ -70,7 +72,8 @@ Result<void> refuse_relocations(const Reader& reader, const Elf64_Phdr& dynamic)
     if (entry.d_tag == DT_NULL) break;
     const bool relocates = entry.d_tag == DT_RELASZ || entry.d_tag == DT_RELSZ || entry.d_tag == DT_PLTRELSZ;
     if (relocates && entry.d_un.d_val != 0)
-      return wrong("it has %llu bytes of relocations; kernels must not refer to outside symbols", Ull(entry.d_un.d_val));
+      return wrong("it has %llu bytes of relocations; kernels must not refer to outside symbols",
+                   Ull(entry.d_un.d_val));
   }
   return {};
 }
@@ -89,7 +92,8 @@ Result<void> read_segments(const Reader& reader, const Elf64_Ehdr& header, ElfIm
     }
     if (segment.p_filesz > segment.p_memsz || segment.p_memsz > image_limit_bytes ||
         segment.p_vaddr > image_limit_bytes - segment.p_memsz)
-      return wrong("segment %u (address 0x%llx, %llu bytes) is too large", i, Ull(segment.p_vaddr), Ull(segment.p_memsz));
+      return wrong("segment %u (address 0x%llx, %llu bytes) is too large", i, Ull(segment.p_vaddr),
+                   Ull(segment.p_memsz));
     loads.push_back(segment);
     image.segments.push_back({segment.p_vaddr, segment.p_vaddr + segment.p_memsz, (segment.p_flags & PF_X) != 0});
   }
@@ -97,7 +101,8 @@ Result<void> read_segments(const Reader& reader, const Elf64_Ehdr& header, ElfIm
   for (const auto& segment : image.segments) size = std::max(size, segment.end);
   image.bytes.resize(size);
   for (const auto& load : loads)
-    if (load.p_filesz != 0) std::memcpy(image.bytes.data() + load.p_vaddr, reader.file.data() + load.p_offset, load.p_filesz);
+    if (load.p_filesz != 0)
+      std::memcpy(image.bytes.data() + load.p_vaddr, reader.file.data() + load.p_offset, load.p_filesz);
   return {};
 }
 
@@ -123,12 +128,14 @@ Result<void> read_symbols(const Reader& reader, const Elf64_Ehdr& header, const 
 }  // namespace
 
 const ElfSymbol* ElfImage::find(std::string_view name) const {
-  const auto found = std::ranges::lower_bound(symbols, name, {}, [](const auto& s) { return std::string_view(s.name); });
+  const auto found =
+      std::ranges::lower_bound(symbols, name, {}, [](const auto& s) { return std::string_view(s.name); });
   return found != symbols.end() && found->name == name ? &*found : nullptr;
 }
 
 bool ElfImage::is_executable(u64 address) const {
-  return std::ranges::any_of(segments, [&](const auto& s) { return s.executable && address >= s.start && address < s.end; });
+  return std::ranges::any_of(segments,
+                             [&](const auto& s) { return s.executable && address >= s.start && address < s.end; });
 }
 
 Result<ElfImage> read_elf(std::span<const u8> file) {
@@ -138,7 +145,8 @@ Result<ElfImage> read_elf(std::span<const u8> file) {
   TRY_VOID(read_segments(reader, header, image));
   for (u32 i = 0; i < header.e_shnum; i++) {
     const auto table = TRY(section(reader, header, i));
-    if (table.sh_type == SHT_DYNSYM || table.sh_type == SHT_SYMTAB) TRY_VOID(read_symbols(reader, header, table, image));
+    if (table.sh_type == SHT_DYNSYM || table.sh_type == SHT_SYMTAB)
+      TRY_VOID(read_symbols(reader, header, table, image));
     const bool relocates = table.sh_type == SHT_RELA || table.sh_type == SHT_REL;
     if (relocates && table.sh_size != 0) return wrong("section %u holds relocations", i);
   }

@@ -150,15 +150,16 @@ Result<void> read_facts(Device::Impl& device) {
   return {};
 }
 
-// Defaults: 60 s up to the 6.12 LTS kernel, 10 s as described in 6.17, 2 s in 7.x (amdgpu_device_get_job_timeout_settings,
-// amdgpu_drv.c). The versions between are taken at the lower figure.
+// Defaults: 60 s up to the 6.12 LTS kernel, 10 s as described in 6.17, 2 s in 7.x
+// (amdgpu_device_get_job_timeout_settings, amdgpu_drv.c). The versions between are taken at the lower figure.
 JobTimeout job_timeout(const std::string& parameter, const std::string& kernel_release) {
   int major = 0, minor = 0;
   const bool known = std::sscanf(kernel_release.c_str(), "%d.%d", &major, &minor) == 2;
   const u64 standard_ms = !known || major >= 7 ? 2000 : major == 6 && minor > 12 ? 10000 : 60000;
   const std::string standard = known ? text("default of Linux %d.%d", major, minor) : "lowest known default";
   long long values[4] = {};
-  const int count = std::sscanf(parameter.c_str(), "%lld,%lld,%lld,%lld", &values[0], &values[1], &values[2], &values[3]);
+  const int count =
+      std::sscanf(parameter.c_str(), "%lld,%lld,%lld,%lld", &values[0], &values[1], &values[2], &values[3]);
   const std::string given = "amdgpu.lockup_timeout=" + parameter;
   if (count >= 2) {
     if (values[1] < 0) return {0, given};

@@ -1,7 +1,7 @@
-// Writes PM4 into an indirect buffer. Rows of driver/tables say what a packet or register looks like; nobody else does.
+// Writes PM4 into an indirect buffer. What a packet or register looks like, only the rows of driver/tables say.
 //
 //   IbBuilder ib(buffer);
-//   ib.begin();                                        // waits for earlier work, acquires all caches, writes shared state
+//   ib.begin();                                        // waits for earlier work, acquires all caches
 //   ib.dispatch({.kernel = k, .groups = {8, 1, 1}, .kernarg_va = va});
 //   ib.barrier();                                      // what follows may read what came before
 //   BufferView view = ib.finish();                     // pads, copies into the buffer
@@ -72,8 +72,8 @@ class IbBuilder {
 // "weights+0x1c0" for an address, or "" when it has no name.
 using AddressNamer = std::function<std::string(u64 va)>;
 
-// A readable listing: one packet a line, the registers it sets below it, fields by name. Words that are no packet of the
-// tables, and packets that may not stand on a compute queue, are shown with the reason, never skipped.
+// A readable listing: one packet a line, the registers it sets below it, fields by name. Words that are no packet of
+// the tables, and packets that may not stand on a compute queue, are shown with the reason, never skipped.
 std::string print_ib(std::span<const u32> words, u64 va = 0, const AddressNamer& name_of = {});
 
 }  // namespace amlm

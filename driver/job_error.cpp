@@ -40,8 +40,8 @@ std::string sentence_of(const JobFailure& failure) {
   if (failure.has_fault) {
     const char* access = failure.fault_status & fault_write ? "write" : "read";
     const char* why = failure.fault_status & fault_permission_mask ? "not permitted" : "not mapped";
-    sentence += text("; page fault: %s at 0x%llx, %s (%s)", access, static_cast<unsigned long long>(failure.fault_va), why,
-                     failure.fault_place.c_str());
+    sentence += text("; page fault: %s at 0x%llx, %s (%s)", access, static_cast<unsigned long long>(failure.fault_va),
+                     why, failure.fault_place.c_str());
   }
   std::string states;
   const auto state = [&](u64 flag, const char* name) {

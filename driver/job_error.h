@@ -7,7 +7,8 @@
 
 namespace amlm {
 
-// What the kernel knows of a failed job. Made by job_error from ioctls; apart from it so that the sentence can be tested.
+// What the kernel knows of a failed job. Made by job_error from ioctls; apart from it so that the sentence can be
+// tested.
 struct JobFailure {
   int errno_value = 0;              // positive
   u64 context_state = 0;            // AMDGPU_CTX_QUERY2_FLAGS_*

@@ -34,8 +34,8 @@ Error no_permission(const std::string& node) {
   const group* owner = getgrgid(status.st_gid);
   const std::string name = owner != nullptr ? owner->gr_name : text("%u", status.st_gid);
   return {ErrorCode::permission, EACCES,
-          text("%s belongs to group %s (gid %u), of which this process is not a member. Mend: sudo usermod -aG %s %s, then "
-               "log in again; in a container: --group-add %u (podman: --group-add keep-groups)",
+          text("%s belongs to group %s (gid %u), of which this process is not a member. Mend: sudo usermod -aG "
+               "%s %s, then log in again; in a container: --group-add %u (podman: --group-add keep-groups)",
                node.c_str(), name.c_str(), status.st_gid, name.c_str(), user_name().c_str(), status.st_gid)};
 }
 
@@ -70,12 +70,13 @@ Result<void> require_gfx1151(const Device::Impl& device, const std::string& node
   u32 accel_working = 0;
   query_info(device.fd, {.id = AMDGPU_INFO_ACCEL_WORKING}, &accel_working, sizeof accel_working);
   if (accel_working == 0)
-    return fail(ErrorCode::kernel, chip + ": the kernel could not start its engines (accel_working is 0). See: sudo dmesg "
-                                          "| grep amdgpu; most often the firmware is missing (package linux-firmware, or "
-                                          "firmware-amd-graphics on Debian)");
+    return fail(ErrorCode::kernel,
+                chip + ": the kernel could not start its engines (accel_working is 0). See: sudo dmesg | grep "
+                       "amdgpu; most often the firmware is missing (package linux-firmware, or firmware-amd-graphics on Debian)");
   if (facts.compute_rings == 0)
-    return fail(ErrorCode::kernel, chip + ": the kernel offers no compute queue. Mend: boot without amdgpu.user_queue=2 "
-                                          "and amdgpu.num_kcq=0");
+    return fail(ErrorCode::kernel,
+                chip + ": the kernel offers no compute queue. Mend: boot without amdgpu.user_queue=2 and "
+                       "amdgpu.num_kcq=0");
   return {};
 }
 
@@ -95,8 +96,10 @@ Result<std::unique_ptr<Device::Impl>> open_node(const std::string& node) {
   facts.drm_minor = u32(version.minor);
   u32 major = 0, minor = 0;
   if (const int error = amdgpu_device_initialize(device->fd, &major, &minor, &device->handle); error != 0)
-    return fail(ErrorCode::kernel, text("%s: libdrm_amdgpu cannot use it (amdgpu %u.%u): %s", node.c_str(), facts.drm_major,
-                                        facts.drm_minor, std::strerror(-error)), -error);
+    return fail(ErrorCode::kernel,
+                text("%s: libdrm_amdgpu cannot use it (amdgpu %u.%u): %s", node.c_str(), facts.drm_major,
+                     facts.drm_minor, std::strerror(-error)),
+                -error);
   TRY_VOID(read_facts(*device));
   TRY_VOID(require_gfx1151(*device, node));
   return device;
@@ -108,14 +111,17 @@ Result<std::unique_ptr<Device>> Device::open(const DeviceChoice& choice) {
     nodes.push_back(choice.node);
   } else if (DIR* folder = opendir(node_folder)) {
     while (const dirent* entry = readdir(folder))
-      if (std::string_view(entry->d_name).starts_with("renderD")) nodes.push_back(std::string(node_folder) + "/" + entry->d_name);
+      if (std::string_view(entry->d_name).starts_with("renderD"))
+        nodes.push_back(std::string(node_folder) + "/" + entry->d_name);
     closedir(folder);
   }
   std::ranges::sort(nodes);
   if (nodes.empty())
-    return fail(ErrorCode::no_device,
-                text("no usable gfx1151: there is no render node in %s. Either amdgpu is not loaded (sudo modprobe amdgpu; "
-                     "sudo dmesg | grep amdgpu), or this is a container without --device /dev/dri/renderD128", node_folder));
+    return fail(
+        ErrorCode::no_device,
+        text("no usable gfx1151: there is no render node in %s. Either amdgpu is not loaded (sudo modprobe amdgpu; "
+             "sudo dmesg | grep amdgpu), or this is a container without --device /dev/dri/renderD128",
+             node_folder));
   Error refusal{ErrorCode::no_device, 0, "no usable gfx1151:"};
   for (const auto& node : nodes) {
     auto opened = open_node(node);

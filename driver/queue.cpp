@@ -65,7 +65,8 @@ Queue::~Queue() {
 Result<Queue> Queue::create(Device& device) {
   auto impl = std::make_unique<Impl>();
   impl->device = &device;
-  if (const int error = amdgpu_cs_ctx_create2(device.impl().handle, AMDGPU_CTX_PRIORITY_NORMAL, &impl->context); error != 0)
+  if (const int error = amdgpu_cs_ctx_create2(device.impl().handle, AMDGPU_CTX_PRIORITY_NORMAL, &impl->context);
+      error != 0)
     return impl->context = nullptr,
            fail(ErrorCode::kernel, text("the kernel refuses a submission context: %s", std::strerror(-error)), -error);
   return Queue(std::move(impl));
@@ -93,13 +94,15 @@ Result<u64> Queue::submit(std::span<const BufferView> ibs) {
   int error = 0;
   for (u32 attempt = 0; attempt < memory_retries; attempt++) {
     impl_->counts.submits++;
-    error = amdgpu_cs_submit_raw2(impl_->device->impl().handle, impl_->context, 0, int(ibs.size()), chunks.data(), &sequence);
+    error = amdgpu_cs_submit_raw2(impl_->device->impl().handle, impl_->context, 0, int(ibs.size()), chunks.data(),
+                                  &sequence);
     if (error != -ENOMEM) break;
     usleep(1000);
   }
   if (error == -ETIME || error == -ECANCELED || error == -ENODATA) return impl_->lose(error);
   if (error == -ENOMEM)
-    return fail(ErrorCode::memory, "the kernel cannot bring our buffers into GTT: other processes use too much memory", ENOMEM);
+    return fail(ErrorCode::memory,
+                "the kernel cannot bring our buffers into GTT: other processes use too much memory", ENOMEM);
   if (error != 0)
     return fail(ErrorCode::kernel, text("the kernel refuses a submission: %s", std::strerror(-error)), -error);
   check(impl_->first + sequence == impl_->submitted + 1, "the kernel's sequence numbers grow by one");
@@ -131,14 +134,18 @@ Result<void> Queue::wait(u64 point, std::chrono::milliseconds timeout) {
   const u64 timeout_ns = u64(std::chrono::duration_cast<std::chrono::nanoseconds>(timeout).count());
   const bool done = TRY(impl_->ask(point, timeout_ns));
   if (done) return {};
-  return fail(ErrorCode::gpu_fault,
-              text("the GPU has not finished after %.1f s, and the kernel has not cancelled the job: it is still running, or "
-                   "waits behind other programs' work", double(timeout.count()) / 1000), ETIMEDOUT);
+  return fail(
+      ErrorCode::gpu_fault,
+      text("the GPU has not finished after %.1f s, and the kernel has not cancelled the job: it is still running, or "
+           "waits behind other programs' work",
+           double(timeout.count()) / 1000),
+      ETIMEDOUT);
 }
 
 Result<void> Queue::recover() {
   amdgpu_context_handle fresh = nullptr;
-  if (const int error = amdgpu_cs_ctx_create2(impl_->device->impl().handle, AMDGPU_CTX_PRIORITY_NORMAL, &fresh); error != 0)
+  if (const int error = amdgpu_cs_ctx_create2(impl_->device->impl().handle, AMDGPU_CTX_PRIORITY_NORMAL, &fresh);
+      error != 0)
     return fail(ErrorCode::kernel, text("the kernel refuses a new submission context after a fault: %s",
                                         std::strerror(-error)), -error);
   amdgpu_cs_ctx_free(impl_->context);            // ends what is left of the old one's jobs

@@ -15,7 +15,7 @@ std::string hex(const std::vector<u8>& bytes) {
   return out;
 }
 
-// --- For people: the well-known part of the structures -----------------------------------------------------------------
+// --- For people: the well-known part of the structures -------------------------------------------------------------
 
 struct Named { const char* name; u32 offset_bytes, size_bytes; };
 
@@ -26,8 +26,8 @@ constexpr Named dev_info_names[] = {
     {"max_engine_clock", 32, 8}, {"max_memory_clock", 40, 8}, {"cu_active_number", 48, 4},
     {"ids_flags", 136, 8}, {"virtual_address_offset", 144, 8}, {"virtual_address_max", 152, 8},
     {"virtual_address_alignment", 160, 4}, {"pte_fragment_size", 164, 4}, {"gart_page_size", 168, 4},
-    {"vram_type", 176, 4}, {"vram_bit_width", 180, 4}, {"wave_front_size", 240, 4}, {"num_shader_visible_vgprs", 244, 4},
-    {"num_cu_per_sh", 248, 4}, {"num_tcc_blocks", 252, 4}};
+    {"vram_type", 176, 4}, {"vram_bit_width", 180, 4}, {"wave_front_size", 240, 4},
+    {"num_shader_visible_vgprs", 244, 4}, {"num_cu_per_sh", 248, 4}, {"num_tcc_blocks", 252, 4}};
 // struct drm_amdgpu_memory_info: {total, usable, usage, max_allocation} of VRAM, visible VRAM, GTT.
 constexpr Named memory_info_names[] = {
     {"vram.total_heap_size", 0, 8}, {"vram.usable_heap_size", 8, 8}, {"vram.heap_usage", 16, 8},
@@ -53,7 +53,7 @@ Json structure(const std::vector<u8>& raw, const Named (&names)[n]) {
   return {{"raw", hex(raw)}, {"fields", std::move(fields)}};
 }
 
-// --- Reading back: every key is checked, the first wrong one is named ----------------------------------------------------
+// --- Reading back: every key is checked, the first wrong one is named ----------------------------------------------
 
 struct Reader {
   std::string wrong;      // "" while all is well
@@ -70,7 +70,8 @@ struct Reader {
   u32 number(const Json& object, const std::string& key) {
     const Json* value = member(object, key);
     if (value == nullptr) return 0;
-    if (!value->is_number_unsigned() || value->get<u64>() > 0xffffffffu) return refuse(key, "is not a number of 32 bits"), 0;
+    if (!value->is_number_unsigned() || value->get<u64>() > 0xffffffffu)
+      return refuse(key, "is not a number of 32 bits"), 0;
     return value->get<u32>();
   }
   std::string text(const Json& object, const std::string& key) {
@@ -84,7 +85,8 @@ struct Reader {
     if (digits.size() % 2 != 0 || digits.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
       return refuse(key, "has a \"raw\" that is not hex"), std::vector<u8>();
     std::vector<u8> bytes;
-    for (std::size_t i = 0; i < digits.size(); i += 2) bytes.push_back(u8(std::stoul(digits.substr(i, 2), nullptr, 16)));
+    for (std::size_t i = 0; i < digits.size(); i += 2)
+      bytes.push_back(u8(std::stoul(digits.substr(i, 2), nullptr, 16)));
     return bytes;
   }
   // {} when absent: the kernel refused that query.

@@ -21,8 +21,8 @@ constexpr struct { u32 type; const char* name; } ip_types[] = {
     {0, "gfx"}, {1, "compute"}, {2, "dma"}, {6, "vcn_dec"}, {7, "vcn_enc"}, {8, "vcn_jpeg"}, {9, "vpe"}};
 
 constexpr struct { u32 type; const char* name; } firmware_types[] = {
-    {0x04, "ME"}, {0x05, "PFP"}, {0x06, "CE"}, {0x07, "RLC"}, {0x08, "MEC"}, {0x0A, "SMC"}, {0x0B, "SDMA"}, {0x0E, "VCN"},
-    {0x14, "DMCUB"}, {0x19, "MES_KIQ"}, {0x1A, "MES"}, {0x1B, "IMU"}, {0x1C, "VPE"}};
+    {0x04, "ME"}, {0x05, "PFP"}, {0x06, "CE"}, {0x07, "RLC"}, {0x08, "MEC"}, {0x0A, "SMC"}, {0x0B, "SDMA"},
+    {0x0E, "VCN"}, {0x14, "DMCUB"}, {0x19, "MES_KIQ"}, {0x1A, "MES"}, {0x1B, "IMU"}, {0x1C, "VPE"}};
 
 // The bytes that the kernel writes: asked twice over different fillings; the tail that keeps them was not written.
 std::vector<u8> raw_answer(int fd, const InfoQuery& query) {
@@ -44,7 +44,8 @@ void read_parameters(const std::string& folder, const std::string& prefix, Devic
   DIR* entries = opendir(folder.c_str());
   if (entries == nullptr) return;
   while (const dirent* entry = readdir(entries))
-    if (entry->d_name[0] != '.') record.parameters[prefix + entry->d_name] = read_small_file(folder + "/" + entry->d_name);
+    if (entry->d_name[0] != '.')
+      record.parameters[prefix + entry->d_name] = read_small_file(folder + "/" + entry->d_name);
   closedir(entries);
 }
 

@@ -72,7 +72,8 @@ TEST_CASE("a kernel that wants what we do not give is named") {
   CHECK(kernel(56, u16(1 << 3 | 1 << 10 | 1 << 11)) ==
         "code object: kernel count wants a dynamic stack, which amlm does not provide");
   CHECK(kernel(58, u16(1)).find("preloaded kernargs") != std::string::npos);
-  CHECK(kernel(4, u32(64)) == "code object: kernel count wants 64 bytes of scratch a lane, which amlm does not provide");
+  CHECK(kernel(4, u32(64)) ==
+        "code object: kernel count wants 64 bytes of scratch a lane, which amlm does not provide");
   CHECK(kernel(0, u32(65537)) == "code object: kernel count wants 65537 bytes of LDS; a workgroup has 65536");
   CHECK(kernel(52, u32(6 << 1)) == "code object: kernel count has 6 user SGPRs; the kernarg pointer makes 2");
   CHECK(kernel(52, u32(2 << 1 | 1)) == "code object: kernel count enables scratch, which amlm does not provide");

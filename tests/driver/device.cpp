@@ -84,12 +84,13 @@ TEST_CASE("buffers have guards, names and the mapping of their use") {
   for (const auto& a : buffers) {
     CHECK(a.va() % 256 == 0);
     for (const auto& b : buffers)
-      if (&a != &b) CHECK((a.va() + a.size_bytes() + (64 << 10) <= b.va() || b.va() + b.size_bytes() + (64 << 10) <= a.va()));
+      if (&a != &b)
+        CHECK((a.va() + a.size_bytes() + (64 << 10) <= b.va() || b.va() + b.size_bytes() + (64 << 10) <= a.va()));
   }
   CHECK(device->describe(buffers[0].va() + 12) == "small+0xc");
   CHECK(device->describe(buffers[0].va() + 101).find("0x1 past the end of small") != std::string::npos);
   CHECK(device->describe(buffers[2].va() - 16).find("0x10 before cache") != std::string::npos);
-  // shared memory starts as zeros and keeps what is written
+  // memory the CPU shares starts as zeros and keeps what is written
   for (u32 i = 0; i < 100; i++) REQUIRE(buffers[0].data()[i] == 0);
   std::memset(buffers[1].data(), 0x5a, buffers[1].size_bytes());
   CHECK(buffers[1].data()[(3 << 20) - 1] == 0x5a);
@@ -123,20 +124,26 @@ TEST_CASE("a dispatch writes what it should, and nothing else") {
   CHECK(point == 1);
   take(bench.queue.wait(point));
   CHECK(take(bench.queue.reached(point)));
-  for (u32 i = 0; i < 4096; i++) REQUIRE(bench.out.as<u32>()[i] == (i >= 64 && i < 64 + 512 ? 1000 + i - 64 : 0xeeeeeeee));
+  for (u32 i = 0; i < 4096; i++)
+    REQUIRE(bench.out.as<u32>()[i] == (i >= 64 && i < 64 + 512 ? 1000 + i - 64 : 0xeeeeeeee));
 }
 
 TEST_CASE("a resident IB is submitted again; a submission is one ioctl; nothing is allocated") {
   Bench bench;
   IbBuilder ib(bench.ib);
   ib.begin();
-  ib.dispatch({.kernel = bench.kernel("count"), .groups = {4, 1, 1}, .kernarg_va = bench.arguments_at(0, bench.out.va(), 7)});
+  ib.dispatch(
+      {.kernel = bench.kernel("count"), .groups = {4, 1, 1}, .kernarg_va = bench.arguments_at(0, bench.out.va(), 7)});
   const auto first = ib.finish();
   IbBuilder again(bench.ib, 4096);
   again.begin();
-  again.dispatch({.kernel = bench.kernel("increment"), .groups = {4, 1, 1}, .kernarg_va = bench.arguments_at(1, bench.out.va())});
+  again.dispatch({.kernel = bench.kernel("increment"),
+                  .groups = {4, 1, 1},
+                  .kernarg_va = bench.arguments_at(1, bench.out.va())});
   again.barrier();
-  again.dispatch({.kernel = bench.kernel("increment"), .groups = {4, 1, 1}, .kernarg_va = bench.arguments_at(1, bench.out.va())});
+  again.dispatch({.kernel = bench.kernel("increment"),
+                  .groups = {4, 1, 1},
+                  .kernarg_va = bench.arguments_at(1, bench.out.va())});
   const auto second = again.finish();
   const u64 allocations = bench.device->allocation_count();
   const BufferView both[] = {first, second};
@@ -158,7 +165,8 @@ TEST_CASE("timestamps and signals are written after the work before them") {
   Buffer marks = bench.buffer(64, "marks");
   ib.begin();
   ib.timestamp(marks.va());
-  ib.dispatch({.kernel = bench.kernel("count"), .groups = {16, 1, 1}, .kernarg_va = bench.arguments_at(0, bench.out.va())});
+  ib.dispatch(
+      {.kernel = bench.kernel("count"), .groups = {16, 1, 1}, .kernarg_va = bench.arguments_at(0, bench.out.va())});
   ib.timestamp(marks.va() + 8);
   ib.signal(marks.va() + 16, 0x1234567890abcdef);
   take(bench.queue.wait(bench.submit(ib.finish())));
@@ -212,7 +220,8 @@ TEST_CASE("pages have the rights of their use") {
   }
   // Code in memory that is not executable.
   Kernel moved = *bench.kernel("count");
-  std::memcpy(bench.out.data(), bench.code.buffer().data() + (moved.code_va - bench.code.buffer().va()), moved.code_bytes);
+  std::memcpy(bench.out.data(), bench.code.buffer().data() + (moved.code_va - bench.code.buffer().va()),
+              moved.code_bytes);
   moved.code_va = bench.out.va();
   ib.begin();
   ib.dispatch({.kernel = &moved, .kernarg_va = bench.arguments_at(0, bench.arguments.va() + 2048)});

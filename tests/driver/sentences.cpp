@@ -9,20 +9,26 @@
 using namespace amlm;
 
 TEST_CASE("a job that the kernel gave up") {
-  CHECK(sentence_of({.errno_value = ETIME, .context_state = 1 | 4, .job_timeout_ms = 2000,
+  CHECK(sentence_of({.errno_value = ETIME,
+                     .context_state = 1 | 4,
+                     .job_timeout_ms = 2000,
                      .job_timeout_source = "default of Linux 7.3"}) ==
-        "the kernel cancelled our GPU job: it ran longer than the job timeout of 2000 ms (default of Linux 7.3; ETIME); "
-        "context: guilty, the GPU was reset. The kernel's own report: dmesg, /sys/class/drm/card*/device/devcoredump/data");
+        "the kernel cancelled our GPU job: it ran longer than the job timeout of 2000 ms (default of Linux 7.3; "
+        "ETIME); context: guilty, the GPU was reset. The kernel's own report: dmesg, "
+        "/sys/class/drm/card*/device/devcoredump/data");
   CHECK(sentence_of({.errno_value = ECANCELED, .context_state = 1})
-            .starts_with("the kernel cancelled our GPU job because the GPU was reset, not through our fault (ECANCELED)"));
+            .starts_with(
+                "the kernel cancelled our GPU job because the GPU was reset, not through our fault (ECANCELED)"));
   CHECK(sentence_of({.errno_value = ECANCELED, .context_state = 4})
-            .starts_with("the kernel cancelled our GPU job after an earlier one of ours had hung (ECANCELED); context: guilty."));
+            .starts_with("the kernel cancelled our GPU job after an earlier one of ours had hung (ECANCELED); "
+                         "context: guilty."));
   CHECK(sentence_of({.errno_value = ENODATA}).starts_with("the kernel stopped our GPU job, which hung (ENODATA"));
   // status 0x00040b31: a write without permission; 0x00000800: a read of what is not mapped
   CHECK(sentence_of({.errno_value = ETIME, .has_fault = true, .fault_va = 0x1234000, .fault_status = 1 << 18 | 3 << 4,
                      .fault_place = "weights+0x1c0"})
             .find("; page fault: write at 0x1234000, not permitted (weights+0x1c0)") != std::string::npos);
-  CHECK(sentence_of({.errno_value = ETIME, .has_fault = true, .fault_va = 0x1000, .fault_status = 1 << 9, .fault_place = "x"})
+  CHECK(sentence_of(
+            {.errno_value = ETIME, .has_fault = true, .fault_va = 0x1000, .fault_status = 1 << 9, .fault_place = "x"})
             .find("; page fault: read at 0x1000, not mapped (x)") != std::string::npos);
 }
 

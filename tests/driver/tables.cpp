@@ -19,8 +19,8 @@ std::vector<u32> words_of(const Packet& packet) {
 }  // namespace
 
 TEST_CASE("dispatch packets") {
-  // radeonsi's initiator (SHADER_EN, FORCE_START, ORDER_MODE, CS_W32) and RADV's, which adds TUNNEL; bit 1 of the header
-  // says compute shader.
+  // radeonsi's initiator (SHADER_EN, FORCE_START, ORDER_MODE, CS_W32) and RADV's, which adds TUNNEL; bit 1 of the
+  // header says compute shader.
   const auto direct = words_of(pm4::DispatchDirect{
       .dim_x = 7, .dim_y = 2, .dim_z = 1,
       .initiator = {.compute_shader_en = 1, .force_start_at_000 = 1, .order_mode = 1, .cs_w32_en = 1}});
@@ -28,18 +28,21 @@ TEST_CASE("dispatch packets") {
   const reg::compute_dispatch_initiator radv{
       .compute_shader_en = 1, .force_start_at_000 = 1, .order_mode = 1, .tunnel_enable = 1, .cs_w32_en = 1};
   CHECK(radv.word() == 0xA045);
-  const auto indirect = words_of(pm4::DispatchIndirect{.address = 0x123456789abc, .initiator = {.compute_shader_en = 1}});
+  const auto indirect =
+      words_of(pm4::DispatchIndirect{.address = 0x123456789abc, .initiator = {.compute_shader_en = 1}});
   CHECK(indirect == std::vector<u32>{0xC0021602, 0x56789abc, 0x1234, 1});
 }
 
 TEST_CASE("barriers and caches") {
   CHECK(words_of(pm4::EventWrite{.event_type = pm4::EventWrite::cs_partial_flush,
-                                 .event_index = pm4::EventWrite::index_partial_flush}) == std::vector<u32>{0xC0004600, 0x407});
+                                 .event_index = pm4::EventWrite::index_partial_flush}) ==
+        std::vector<u32>{0xC0004600, 0x407});
   // dispatch to dispatch (RADV), all caches (RADV's preamble, the kernel's EMIT_MEM_SYNC)
   CHECK(reg::gcr_cntl{.glk_inv = 1, .glv_inv = 1, .gl1_inv = 1}.word() == 0x380);
   CHECK(reg::gcr_cntl{.gli_inv = reg::gcr_cntl::gli_inv_all, .glm_wb = 1, .glm_inv = 1, .glk_inv = 1, .glv_inv = 1,
                       .gl1_inv = 1, .gl2_inv = 1, .gl2_wb = 1}.word() == 0xC3B1);
-  CHECK(words_of(pm4::AcquireMem{.size_lo = ~0u, .size_hi = 0xffffff, .poll_interval = 10, .gcr_cntl = {.glk_inv = 1}}) ==
+  CHECK(words_of(
+            pm4::AcquireMem{.size_lo = ~0u, .size_hi = 0xffffff, .poll_interval = 10, .gcr_cntl = {.glk_inv = 1}}) ==
         std::vector<u32>{0xC0065800, 0, ~0u, 0xffffff, 0, 0, 10, 0x80});
 }
 
@@ -66,8 +69,9 @@ TEST_CASE("headers of driver.md 2.1") {
   CHECK(words_of(pm4::WaitRegMem{})[0] == 0xC0053C00);
   CHECK(words_of(pm4::IndirectBuffer{.address = 64, .size_dw = 8, .valid = 1}) ==
         std::vector<u32>{0xC0023F00, 64, 0, 0x800008});
-  CHECK(words_of(pm4::CopyData{.src_sel = pm4::CopyData::src_gpu_clock, .dst_sel = pm4::CopyData::dst_l2, .count_sel = 1})
-            [1] == 0x10209);
+  CHECK(words_of(pm4::CopyData{
+            .src_sel = pm4::CopyData::src_gpu_clock, .dst_sel = pm4::CopyData::dst_l2, .count_sel = 1})[1] ==
+        0x10209);
   CHECK(words_of(pm4::CopyData{})[0] == 0xC0044000);
   CHECK(words_of(pm4::DmaData{})[0] == 0xC0055000);
   CHECK(words_of(pm4::Rewind{})[0] == 0xC0005900);
