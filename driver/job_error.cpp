@@ -22,7 +22,7 @@ std::string reason_of(const JobFailure& failure) {
   switch (failure.errno_value) {
     case ETIME:
       if (failure.job_timeout_ms == 0) return "the kernel cancelled our GPU job because it hung (ETIME)";
-      return text("the kernel cancelled our GPU job: it ran longer than the job timeout of %llu ms (%s; ETIME)",
+      return text("the kernel cancelled our GPU job: it did not finish within the job timeout of %llu ms (%s; ETIME)",
                   static_cast<unsigned long long>(failure.job_timeout_ms), failure.job_timeout_source.c_str());
     case ENODATA: return "the kernel stopped our GPU job, which hung (ENODATA: soft recovery)";
     case ECANCELED:

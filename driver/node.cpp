@@ -72,7 +72,8 @@ Result<void> require_gfx1151(const Device::Impl& device, const std::string& node
   if (accel_working == 0)
     return fail(ErrorCode::kernel,
                 chip + ": the kernel could not start its engines (accel_working is 0). See: sudo dmesg | grep "
-                       "amdgpu; most often the firmware is missing (package linux-firmware, or firmware-amd-graphics on Debian)");
+                       "amdgpu; most often the firmware is missing (package linux-firmware, or "
+                       "firmware-amd-graphics on Debian)");
   if (facts.compute_rings == 0)
     return fail(ErrorCode::kernel,
                 chip + ": the kernel offers no compute queue. Mend: boot without amdgpu.user_queue=2 and "

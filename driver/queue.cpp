@@ -25,6 +25,7 @@ struct Queue::Impl {
   amdgpu_context_handle context = nullptr;
   u64 submitted = 0;          // last point handed out
   u64 reached = 0;            // highest point that is over
+  u64 in_flight = 0;          // jobs that may still run
   u64 first = 0;              // point of this context's sequence number 0
   struct Lost { u64 after, through; };
   std::vector<Lost> lost;     // points that went down with an earlier context
@@ -33,18 +34,24 @@ struct Queue::Impl {
 
   ~Impl() {
     if (context != nullptr) amdgpu_cs_ctx_free(context);
-    set_reached(submitted);
+    set_in_flight(0);
+  }
+
+  // The device counts the jobs of all queues: while there are any, no buffer may go.
+  void set_in_flight(u64 jobs) {
+    device->impl().jobs_in_flight += jobs - in_flight;
+    in_flight = jobs;
   }
 
   void set_reached(u64 point) {
-    if (point <= reached) return;
-    device->impl().jobs_in_flight -= point - reached;
     reached = point;
+    set_in_flight(submitted - reached);
   }
 
   // Nothing of this context will run any more.
   std::unexpected<Error> lose(int error) {
     failure = job_error(*device, context, -error);
+    set_in_flight(0);
     return std::unexpected(failure);
   }
 
@@ -107,7 +114,7 @@ Result<u64> Queue::submit(std::span<const BufferView> ibs) {
     return fail(ErrorCode::kernel, text("the kernel refuses a submission: %s", std::strerror(-error)), -error);
   check(impl_->first + sequence == impl_->submitted + 1, "the kernel's sequence numbers grow by one");
   impl_->submitted++;
-  impl_->device->impl().jobs_in_flight++;
+  impl_->set_in_flight(impl_->submitted - impl_->reached);
   return impl_->submitted;
 }
 

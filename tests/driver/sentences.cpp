@@ -13,7 +13,7 @@ TEST_CASE("a job that the kernel gave up") {
                      .context_state = 1 | 4,
                      .job_timeout_ms = 2000,
                      .job_timeout_source = "default of Linux 7.3"}) ==
-        "the kernel cancelled our GPU job: it ran longer than the job timeout of 2000 ms (default of Linux 7.3; "
+        "the kernel cancelled our GPU job: it did not finish within the job timeout of 2000 ms (default of Linux 7.3; "
         "ETIME); context: guilty, the GPU was reset. The kernel's own report: dmesg, "
         "/sys/class/drm/card*/device/devcoredump/data");
   CHECK(sentence_of({.errno_value = ECANCELED, .context_state = 1})
