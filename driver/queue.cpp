@@ -48,15 +48,27 @@ struct Queue::Impl {
     set_in_flight(submitted - reached);
   }
 
-  // Nothing of this context will run any more.
+  // This context takes no more work. Jobs that were on the ring behind the failed one may still run after a reset, so
+  // the last of them is waited for; how it ends no longer matters.
   std::unexpected<Error> lose(int error) {
     failure = job_error(*device, context, -error);
+    if (submitted > first) (void)query(submitted, goodbye);
     set_in_flight(0);
     return std::unexpected(failure);
   }
 
+  struct Answer { int error; bool done; };
+  Answer query(u64 point, std::chrono::nanoseconds timeout) {
+    amdgpu_cs_fence fence{.context = context, .ip_type = AMDGPU_HW_IP_COMPUTE, .ip_instance = 0, .ring = ring,
+                          .fence = point - first};
+    u32 expired = 0;
+    counts.waits++;
+    const int error = amdgpu_cs_query_fence_status(&fence, u64(timeout.count()), 0, &expired);
+    return {error, expired != 0};
+  }
+
   bool is_lost() const { return failure.code != ErrorCode::ok; }
-  Result<bool> ask(u64 point, u64 timeout_ns);
+  Result<bool> ask(u64 point, std::chrono::nanoseconds timeout);
 };
 
 Queue::Queue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -119,27 +131,23 @@ Result<u64> Queue::submit(std::span<const BufferView> ibs) {
 }
 
 // False: not yet.
-Result<bool> Queue::Impl::ask(u64 point, u64 timeout_ns) {
+Result<bool> Queue::Impl::ask(u64 point, std::chrono::nanoseconds timeout) {
   check(point <= submitted, "a point that nobody submitted");
   for (const auto& range : lost)
     if (point > range.after && point <= range.through)
       return fail(ErrorCode::gpu_fault, "this work was lost with an earlier GPU context", ECANCELED);
   if (point <= reached) return true;
   if (is_lost()) return std::unexpected(failure);
-  amdgpu_cs_fence fence{.context = context, .ip_type = AMDGPU_HW_IP_COMPUTE, .ip_instance = 0, .ring = ring,
-                        .fence = point - first};
-  u32 expired = 0;
-  counts.waits++;
-  if (const int error = amdgpu_cs_query_fence_status(&fence, timeout_ns, 0, &expired); error != 0) return lose(error);
-  if (expired != 0) set_reached(point);
-  return expired != 0;
+  const Answer answer = query(point, timeout);
+  if (answer.error != 0) return lose(answer.error);
+  if (answer.done) set_reached(point);
+  return answer.done;
 }
 
-Result<bool> Queue::reached(u64 point) { return impl_->ask(point, 0); }
+Result<bool> Queue::reached(u64 point) { return impl_->ask(point, {}); }
 
 Result<void> Queue::wait(u64 point, std::chrono::milliseconds timeout) {
-  const u64 timeout_ns = u64(std::chrono::duration_cast<std::chrono::nanoseconds>(timeout).count());
-  const bool done = TRY(impl_->ask(point, timeout_ns));
+  const bool done = TRY(impl_->ask(point, timeout));
   if (done) return {};
   return fail(
       ErrorCode::gpu_fault,
