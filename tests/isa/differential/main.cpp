@@ -1,0 +1,285 @@
+// Differential test: random C programs, compiled by clang for x86 and for gfx1151 at several levels, must leave the same
+// bytes in memory. A canary patches one opcode in the machine code and must be noticed.
+//
+//   isa-differential [--seed N] [--programs N] [--levels 0123] [--wave64] [--show SEED]
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <span>
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "isa/tables.h"
+#include "tests/isa/differential/generator.h"
+#include "tests/isa/differential/gpu_unit.h"
+
+using namespace amlm;
+using namespace amlm::isa;
+using namespace amlm::isa::differential;
+
+namespace {
+
+constexpr u32 group_lanes = 64, groups = 2, lanes = group_lanes * groups, input_words = 24, output_words = 48;
+constexpr u32 shared_bytes = 2048, batch_programs = 25;
+
+struct Memory {
+  std::vector<u32> in, uni, out, sum;
+  bool operator==(const Memory& other) const { return out == other.out && sum == other.sum; }
+};
+
+u64 mixed(u64 x) {
+  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+  return x ^ x >> 31;
+}
+
+Memory inputs(u64 seed) {
+  Memory memory;
+  static constexpr u32 special[] = {0, 1, ~0u, 0x80000000u, 0x7fffffffu, 0x3f800000u, 0xbf800000u, 0x7f800000u,
+                                    0x7fc00000u, 0x00800000u, 0x00000007u, 0x80000001u, 0x7f7fffffu, 0x4b000001u};
+  for (u32 i = 0; i < lanes * input_words; ++i) {
+    const u64 random = mixed(seed * 1000003 + i);
+    memory.in.push_back(random >> 60 == 0 ? special[random % std::size(special)]
+                        : random >> 60 == 1 ? u32(random) & 0xff : u32(random));
+  }
+  for (u32 i = 0; i < 8; ++i) memory.uni.push_back(u32(mixed(seed ^ (i + 77))));
+  memory.out.assign(lanes * output_words, 0xcdcdcdcd);
+  memory.sum.assign(4, 0);
+  return memory;
+}
+
+using HostGroup = void (*)(u32, const u32*, const u32*, u32*, u32*);
+
+class HostUnit {
+ public:
+  HostUnit(const Options& options, const std::string& source) {
+    const std::string c = options.directory + "/host.c";
+    library_ = fmt::format("{}/host{}.so", options.directory, serial_++);
+    std::ofstream(c) << source;
+    run_command(fmt::format("{} -x c -std=gnu17 -O1 -w -fPIC -shared -fwrapv -ffp-contract=off -mfma -mf16c -mavx2 "
+                            "-ffloat16-excess-precision=none -include {} {} -o {} -lm", options.clang, options.prelude, c,
+                            library_));
+    handle_ = dlopen(library_.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!handle_) std::fprintf(stderr, "%s\n", dlerror());
+    check(handle_, "the x86 side loads");
+  }
+  HostUnit(const HostUnit&) = delete;
+  ~HostUnit() {
+    dlclose(handle_);
+    std::remove(library_.c_str());
+  }
+  void run(const Program& program, Memory& memory) const {
+    const auto function = reinterpret_cast<HostGroup>(dlsym(handle_, (program.name + "_group").c_str()));
+    check(function, "the x86 side has the program");
+    for (u32 group = 0; group < groups; ++group)
+      function(group, memory.in.data(), memory.uni.data(), memory.out.data(), memory.sum.data());
+  }
+
+ private:
+  static inline u32 serial_ = 0;
+  std::string library_;
+  void* handle_ = nullptr;
+};
+
+constexpr u64 in_va = 0x7d0000000000, uni_va = 0x7d0000100000, out_va = 0x7d0000200000, sum_va = 0x7d0000300000,
+              arguments_va = 0x7d0000400000, zero_va = 0x7d0000500000, scratch_va = 0x7d0001000000;
+constexpr u32 scratch_lane_bytes = 16384, scratch_waves = 16;
+
+// Enabled user SGPRs in their order (AMDGPUUsage, "Initial Kernel Execution State").
+void set_user_data(Dispatch& dispatch, const GpuKernel& kernel) {
+  u32 at = 0;
+  const auto put = [&](u32 bit, u64 value, u32 count) {
+    if (!(kernel.properties >> bit & 1)) return;
+    for (u32 i = 0; i < count; ++i) dispatch.user_data[at++] = u32(value >> 32 * i);
+  };
+  check(!(kernel.properties & 1), "no private segment buffer on gfx11");
+  put(1, zero_va, 2);                // dispatch packet
+  put(2, zero_va, 2);                // queue
+  put(3, arguments_va, 2);
+  put(4, 0, 2);                      // dispatch id
+  put(5, 0, 2);                      // flat scratch init
+  put(6, kernel.private_bytes, 1);
+}
+
+class Gpu {
+ public:
+  RunReport run(const GpuUnit& unit, const GpuKernel& kernel, Memory& memory, Mode mode, u64 seed) {
+    AddressSpace space;
+    unit.map_into(space);
+    std::vector<u64> arguments(64);
+    arguments[0] = in_va;
+    arguments[1] = uni_va;
+    arguments[2] = out_va;
+    arguments[3] = sum_va;
+    scratch_.resize(u64(scratch_waves) * 64 * scratch_lane_bytes);
+    std::vector<u8> zeros(4096);
+    std::vector<std::vector<ShadowDword>> shadows;
+    const auto map = [&](u64 va, auto& data, u8 access, const char* label) {
+      const u64 bytes = data.size() * sizeof(data[0]);
+      shadows.emplace_back(bytes / 4 + 1);
+      space.insert({va, bytes, reinterpret_cast<u8*>(data.data()), shadows.back().data(), access, true, label});
+    };
+    map(in_va, memory.in, access_read, "in");
+    map(uni_va, memory.uni, access_read, "uniform");
+    map(out_va, memory.out, access_write, "out");
+    map(sum_va, memory.sum, access_read | access_write, "sum");
+    map(arguments_va, arguments, access_read, "arguments");
+    map(zero_va, zeros, access_read, "packet");
+    space.insert({scratch_va, scratch_.size(), scratch_.data(), nullptr, access_read | access_write, true, "scratch"});
+
+    Dispatch dispatch;
+    dispatch.code_va = unit.base() + kernel.code_offset;
+    dispatch.groups = {groups, 1, 1};
+    dispatch.group_lanes = {group_lanes, 1, 1};
+    dispatch.wave_lanes = kernel.properties >> 10 & 1 ? 32 : 64;
+    dispatch.rsrc1 = kernel.rsrc1;
+    dispatch.rsrc2 = kernel.rsrc2 | (kernel.lds_bytes + shared_bytes + 511) / 512 << 15;
+    dispatch.rsrc3 = kernel.rsrc3;
+    dispatch.scratch_base = scratch_va;
+    dispatch.scratch_wave_bytes = dispatch.wave_lanes * scratch_lane_bytes;
+    dispatch.scratch_waves = scratch_waves;
+    dispatch.label = kernel.name;
+    set_user_data(dispatch, kernel);
+    executor_.forget();
+    return executor_.run(dispatch, space, {}, {.mode = mode, .seed = seed, .instruction_limit = 50'000'000});
+  }
+
+ private:
+  Executor executor_;
+  std::vector<u8> scratch_;
+};
+
+struct Arguments {
+  u64 seed = 1;
+  u32 programs = 200;
+  std::string levels = "0123";
+  bool wave64 = false;
+  bool canary = true;
+};
+
+struct Tally { u32 compared = 0, different = 0, faults = 0; };
+
+void report(const Program& program, const std::string& flags, const Memory& host, const Memory& gpu, const RunReport& run,
+            const char* mode) {
+  std::printf("DIFFERENT: seed %llu, %s, %s\n%s", static_cast<unsigned long long>(program.seed), flags.c_str(), mode,
+              program.source.c_str());
+  if (run.fault) std::printf("fault %s: %s\n", run.fault->kind.c_str(), run.fault->sentence.c_str());
+  u32 shown = 0;
+  for (u32 i = 0; i < host.out.size() && !run.fault; ++i) {
+    if (host.out[i] == gpu.out[i] || shown++ >= 12) continue;
+    std::printf("  lane %u word %u: x86 %08x, gfx1151 %08x\n", i / output_words, i % output_words, host.out[i], gpu.out[i]);
+  }
+  for (u32 i = 0; i < host.sum.size() && !run.fault; ++i)
+    if (host.sum[i] != gpu.sum[i]) std::printf("  sum %u: x86 %08x, gfx1151 %08x\n", i, host.sum[i], gpu.sum[i]);
+}
+
+// Turns xor into or in the machine code; how many of the programs then differ from x86?
+u32 canary(GpuUnit& unit, Gpu& gpu, const std::vector<Program>& programs, const std::vector<Memory>& expected) {
+  u32 noticed = 0;
+  for (u32 p = 0; p < programs.size(); ++p) {
+    const GpuKernel& kernel = unit.kernel(programs[p].name);
+    auto* words = reinterpret_cast<u32*>(unit.at(kernel.code_offset));
+    const u32 count = kernel.code_bytes / 4;
+    const std::vector<u32> original(words, words + count);
+    for (u32 i = 0; i < count;) {
+      auto in = decode(std::span(words + i, count - i));
+      if (!in) break;
+      std::array<u32, 3> patched;
+      if (in->opcode == Opcode::v_xor_b32 || in->opcode == Opcode::s_xor_b32) {
+        in->opcode = in->opcode == Opcode::v_xor_b32 ? Opcode::v_or_b32 : Opcode::s_or_b32;
+        if (encode(*in, patched) == in->size_dw) std::copy_n(patched.begin(), in->size_dw, words + i);
+      }
+      i += in->size_dw;
+    }
+    Memory memory = inputs(programs[p].seed);
+    const RunReport run = gpu.run(unit, kernel, memory, Mode::fast, 1);
+    noticed += run.fault || !(memory == expected[p]);
+    std::copy(original.begin(), original.end(), words);
+  }
+  return noticed;
+}
+
+Tally compare_batch(const Options& options, const Arguments& arguments, const std::vector<Program>& programs, Gpu& gpu,
+                    bool with_canary) {
+  Tally tally;
+  std::vector<Memory> expected;
+  {
+    const HostUnit host(options, unit_for_host(programs));
+    for (const Program& program : programs) {
+      expected.push_back(inputs(program.seed));
+      host.run(program, expected.back());
+    }
+  }
+  const std::string source = unit_for_gpu(programs);
+  for (const char level : arguments.levels) {
+    const std::string flags = fmt::format("-O{}{}", level, arguments.wave64 ? " -mwavefrontsize64" : "");
+    GpuUnit unit(options, source, flags);
+    for (u32 p = 0; p < programs.size(); ++p) {
+      for (const Mode mode : {Mode::fast, Mode::strict}) {
+        Memory memory = inputs(programs[p].seed);
+        const RunReport run = gpu.run(unit, unit.kernel(programs[p].name), memory, mode, programs[p].seed);
+        ++tally.compared;
+        tally.faults += run.fault.has_value();
+        if (!run.fault && memory == expected[p]) continue;
+        if (tally.different++ < 3)
+          report(programs[p], flags, expected[p], memory, run, mode == Mode::fast ? "fast" : "strict");
+        break;
+      }
+    }
+    if (with_canary && level == arguments.levels.back()) {
+      const u32 noticed = canary(unit, gpu, programs, expected);
+      std::printf("canary: xor turned into or in the machine code, noticed in %u of %zu programs\n", noticed,
+                  programs.size());
+      if (noticed == 0) ++tally.different;
+    }
+  }
+  return tally;
+}
+
+Arguments parse(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const auto value = [&] { return i + 1 < argc ? argv[++i] : "0"; };
+    if (word == "--seed") arguments.seed = std::strtoull(value(), nullptr, 0);
+    else if (word == "--programs") arguments.programs = u32(std::atoi(value()));
+    else if (word == "--levels") arguments.levels = value();
+    else if (word == "--wave64") arguments.wave64 = true;
+    else if (word == "--show") {
+      std::printf("%s", unit_for_gpu({generate(std::strtoull(value(), nullptr, 0), "p")}).c_str());
+      std::exit(0);
+    }
+  }
+  return arguments;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Arguments arguments = parse(argc, argv);
+  char directory[] = "/tmp/amlm-differential-XXXXXX";
+  check(mkdtemp(directory), "a temporary directory");
+  const Options options{.directory = directory, .prelude = AMLM_PRELUDE, .clang = AMLM_CLANG, .lld = AMLM_LLD};
+  std::printf("differential: seed %llu, %u programs, levels %s%s\n", static_cast<unsigned long long>(arguments.seed),
+              arguments.programs, arguments.levels.c_str(), arguments.wave64 ? ", wave64" : "");
+  Gpu gpu;
+  Tally total;
+  for (u32 done = 0; done < arguments.programs; done += batch_programs) {
+    std::vector<Program> programs;
+    for (u32 i = done; i < std::min(done + batch_programs, arguments.programs); ++i)
+      programs.push_back(generate(arguments.seed * 100000 + i, fmt::format("p{}", i)));
+    const Tally tally = compare_batch(options, arguments, programs, gpu, done == 0);
+    total.compared += tally.compared;
+    total.different += tally.different;
+    total.faults += tally.faults;
+  }
+  run_command(fmt::format("rm -r {}", directory));
+  std::printf("differential: %u runs compared, %u different, %u of them faults\n", total.compared, total.different,
+              total.faults);
+  return total.different ? 1 : 0;
+}
