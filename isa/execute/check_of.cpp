@@ -71,15 +71,6 @@ void check_vopd(StepCheck& check, const Instruction& in) {
                                                 in.dst.vgpr() % 2 ? "odd" : "even", in.dst.vgpr(), in.y_dst.vgpr()));
 }
 
-// Guide 3.3.1.3: pairs of SGPRs start at an even number, longer ones at a multiple of 4.
-void check_sgpr_alignment(StepCheck& check, const Operand& operand) {
-  if (operand.count_dw < 2 || operand.code >= code_vcc_lo) return;
-  const u32 unit = operand.count_dw == 2 ? 2 : 4;
-  if (operand.code % unit == 0) return;
-  break_rule(check, "sgpr-alignment", fmt::format("s[{}:{}] does not start at a multiple of {}", operand.code,
-                                                  operand.code + operand.count_dw - 1, unit));
-}
-
 bool is_valu(Format format) {
   switch (format) {
     case Format::vop1: case Format::vop2: case Format::vopc: case Format::vop3: case Format::vop3sd: case Format::vop3p:
@@ -132,11 +123,6 @@ StepCheck check_of(const Instruction& in) {
     if (y.reads_dst) add(check, in.y_dst, RegisterUse::read, y.dst[0]);
     add(check, in.y_dst, RegisterUse::write, y.dst[0]);
     check_vopd(check, in);
-  }
-  const bool scalar = in.format <= Format::smem;
-  if (scalar) {
-    check_sgpr_alignment(check, in.dst);
-    for (const Operand& source : in.src) check_sgpr_alignment(check, source);
   }
   if (op.effects.reads_special(Special::VCC)) add(check, {code_vcc_lo, 1}, RegisterUse::read, Type::MASK);
   if (op.effects.reads_special(Special::M0) && op.op_class != OpClass::message)

@@ -23,7 +23,6 @@ constexpr Variable uniform[] = {{"s0", U32}, {"s1", I32}, {"s2", U64}, {"s3", F3
 
 bool is_float(Type t) { return t == F32 || t == F64 || t == F16; }
 bool is_vector(Type t) { return t == V2I || t == V2U; }
-bool is_integer(Type t) { return !is_float(t) && !is_vector(t); }
 
 class Writer {
  public:
@@ -72,10 +71,10 @@ class Writer {
   std::string leaf(Type type) {
     const bool from_uniform = uniform_only_ || below(6) == 0;
     const std::span<const Variable> all = from_uniform ? std::span<const Variable>(uniform) : divergent;
-    for (u32 tries = 0; tries < 6; ++tries) {
-      const Variable v = all[below(u32(all.size()))];
-      if (v.type == type) return fmt::format("s->{}", v.name);
-    }
+    std::vector<const char*> matching;
+    for (const Variable& v : all)
+      if (v.type == type) matching.push_back(v.name);
+    if (!matching.empty() && below(6)) return fmt::format("s->{}", matching[below(u32(matching.size()))]);
     if (type == U32 && !uniform_only_ && below(3) == 0) return one_of("s->lane", "s->group");
     return constant(type);
   }
@@ -231,7 +230,7 @@ class Writer {
         line(indent_, "}");
         return;
       case 2: case 3: {
-        const std::string i = fmt::format("i{}", loops_++);
+        const std::string i = fmt::format("n{}", loops_++);
         line(indent_, fmt::format("for (u32 {0} = 0; {0} < ({1} & {2}); ++{0}) {{", i, expression(U32, 1), 3 + 4 * below(2)));
         block(depth - 1);
         if (below(2)) line(indent_ + 1, fmt::format("if ({}) {};", condition(1), one_of("break", "continue")));
