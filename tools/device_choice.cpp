@@ -74,7 +74,12 @@ Result<std::unique_ptr<Device>> open_device(const std::string& device, const Inv
     arguments.push_back(nullptr);
     return std::unexpected(exec_under_virtual(arguments.data(), options));
   }
-  if (device == "auto" || device == "virtual") return Device::open({});
+  if (device == "auto" || device == "virtual") {
+    auto opened = Device::open({});
+    if (!opened && device == "auto")
+      opened.error().sentence += "\nWithout such a GPU, `--device virtual` runs the same program on the virtual gfx1151";
+    return opened;
+  }
   if (!device.starts_with('/'))
     return fail(ErrorCode::usage, fmt::format("--device {}: write auto, virtual, or the path of a render node such as "
                                               "/dev/dri/renderD128", device));
