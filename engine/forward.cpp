@@ -1,5 +1,7 @@
 #include "engine/forward.h"
 
+#include <algorithm>
+
 namespace amlm {
 
 namespace {
@@ -50,7 +52,7 @@ void decode_gate_up(Steps& out, const ModelConfig& c, const KernelSet& kernel, c
   if (w.gate.type == w.up.type) {
     const GateUpArgs args{.wg = layer.gate, .wu = layer.up, .x = gpu.x, .norm_weight = layer.ffn_norm, .h = gpu.h,
                           .rows = c.feed_forward, .columns = c.embedding, .epsilon = c.epsilon, .padding = 0};
-    out.dispatch(of(kernel.gate_up, w.gate.type), args, {gemv_groups(c.feed_forward), 1, 1},
+    out.dispatch(of(kernel.gate_up, w.gate.type), args, {groups_of(c.feed_forward, gate_up_group_rows), 1, 1},
                  {bytes_of(w.gate) + bytes_of(w.up), 0});
     return;
   }
@@ -127,7 +129,7 @@ struct Batch {
 
 }  // namespace
 
-u32 decode_splits(u32 context) { return groups_of(context, decode_split_tokens); }
+u32 decode_splits(u32 context) { return std::min(groups_of(context, decode_split_tokens), decode_max_splits); }
 
 void decode_forward(Steps& out, const Model& model, const KernelSet& kernel, const GpuMap& gpu, u32 cost_position) {
   const ModelConfig& c = model.config();

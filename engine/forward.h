@@ -27,7 +27,7 @@ struct GpuMap {
   u64 state = 0;            // kernels::State
   u64 tokens = 0;           // u32[context + 1]: the text so far
   u64 logits = 0;           // f32[vocabulary], of the last token
-  u64 best = 0;             // {f32, u32}[ceil(vocabulary / 16)]
+  u64 best = 0;             // {f32, u32}[ceil(vocabulary / gemv_group_rows)]
 
   // decode
   u64 x = 0;                // f32[embedding]; prefill: f32[batch][embedding]
@@ -45,7 +45,7 @@ struct GpuMap {
   u64 batch_logits = 0;     // f32[batch][vocabulary], when asked for
 };
 
-u32 decode_splits(u32 context);
+u32 decode_splits(u32 context);      // of attn_decode
 
 // One token: State::token at State::position. Leaves the next greedy token in State and in tokens[], and the logits.
 // Identical for every token. The attention's bytes are counted for `cost_position` tokens in the cache.

@@ -101,6 +101,8 @@ void pack_rows(WeightType type, const PlaneLayout& layout, std::span<const u8> b
   const u64 count = blocks.size() / block.bytes;
   for (u32 p = 0; p < block.parts; ++p)
     copy_part(block.part[p], planes[p], blocks.data() + block.part[p].offset, count, block.bytes);
+  if (type == WeightType::q8_0)                          // kernels want q + 128
+    for (u64 i = 0; i < count * 32; ++i) planes[0][i] ^= 0x80;
 }
 
 BlockScan scan_blocks(WeightType type, std::span<const u8> blocks) {

@@ -143,8 +143,9 @@ TEST_CASE("matrices of other types get dispatches of their own") {
   std::memcpy(&second, steps.kernargs().data() + steps.steps()[2].kernarg_offset_bytes, sizeof second);
   REQUIRE((first.q_rows == 32 && first.k_rows == 32 && first.v_rows == 0));
   REQUIRE((second.q_rows == 0 && second.k_rows == 0 && second.v_rows == 32));
-  REQUIRE(steps.steps()[1].groups[0] == 4);
-  REQUIRE(steps.steps()[2].groups[0] == 2);
+  const u32 groups = (32 + kernels::gemv_group_rows - 1) / kernels::gemv_group_rows;
+  REQUIRE(steps.steps()[1].groups[0] == 2 * groups);
+  REQUIRE(steps.steps()[2].groups[0] == groups);
 
   const auto gate = tiny_with("blk.0.ffn_gate.weight", gguf_type_id::f16, 32 * 64 * 2, storage);
   steps.clear();
@@ -224,4 +225,5 @@ TEST_CASE("a batch is at most the context") {
   REQUIRE(decode_splits(1) == 1);
   REQUIRE(decode_splits(256) == 1);
   REQUIRE(decode_splits(257) == 2);
+  REQUIRE(decode_splits(1u << 20) == kernels::decode_max_splits);
 }

@@ -29,7 +29,10 @@ std::vector<u8> block_from_planes(WeightType type, const PlaneLayout& layout, co
     std::memcpy(out.data() + at, memory.data() + p.offset_bytes + row * p.row_bytes + block * bytes, bytes);
   };
   switch (type) {
-    case WeightType::q8_0: part(0, 32, 2), part(1, 2, 0); break;
+    case WeightType::q8_0:
+      part(0, 32, 2), part(1, 2, 0);
+      for (u32 i = 0; i < 32; ++i) out[2 + i] = static_cast<u8>(out[2 + i] - 128);
+      break;
     case WeightType::q4_0: part(0, 16, 2), part(1, 2, 0); break;
     case WeightType::q6_k: part(0, 128, 0), part(1, 64, 128), part(2, 16, 192), part(3, 2, 208); break;
     default: part(0, block_bytes(type), 0); break;

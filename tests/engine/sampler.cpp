@@ -44,8 +44,8 @@ TEST_CASE("draws follow the probabilities") {
 TEST_CASE("temperature sharpens and flattens") {
   SamplerOptions options = plain();
   options.temperature = 0.5f;
-  const auto sharp = Sampler(options).candidates(logs({0.8, 0.2}));
-  REQUIRE(sharp[0].probability == Approx(0.64 / (0.64 + 0.04)));
+  Sampler sharp(options);
+  REQUIRE(sharp.candidates(logs({0.8, 0.2}))[0].probability == Approx(0.64 / (0.64 + 0.04)));
   options.temperature = 0;
   Sampler greedy(options);
   REQUIRE(greedy.is_greedy());
