@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 namespace amlm::tools {
 
@@ -31,21 +32,42 @@ std::string name_at(std::span<const u8> strings, u32 offset) {
   return {start, strnlen(start, strings.size() - offset)};
 }
 
+// The kernel descriptor: LLVM AMDGPUUsage, "Kernel Descriptor for GFX6-GFX12".
+void read_descriptor(std::span<const u8> elf, u64 at, KernelSymbol& kernel) {
+  u16 properties = 0;
+  kernel.has_descriptor = read_at(elf, at, kernel.lds_bytes) && read_at(elf, at + 4, kernel.scratch_lane_bytes) &&
+                          read_at(elf, at + 8, kernel.kernarg_bytes) && read_at(elf, at + 44, kernel.rsrc3) &&
+                          read_at(elf, at + 48, kernel.rsrc1) && read_at(elf, at + 52, kernel.rsrc2) &&
+                          read_at(elf, at + 56, properties);
+  kernel.wave32 = (properties >> 10 & 1) != 0;
+}
+
 void add_symbols(std::span<const u8> elf, std::span<const Elf64_Shdr> sections, const Elf64_Shdr& table,
                  std::vector<KernelSymbol>& kernels) {
   if (table.sh_link >= sections.size() || !inside(elf, table) || !inside(elf, sections[table.sh_link])) return;
   const auto& link = sections[table.sh_link];
   const auto strings = elf.subspan(link.sh_offset, link.sh_size);
+  std::map<std::string, u64> descriptors;   // kernel name -> file offset
   for (u64 at = 0; at + sizeof(Elf64_Sym) <= table.sh_size; at += sizeof(Elf64_Sym)) {
     Elf64_Sym symbol;
     read_at(elf, table.sh_offset + at, symbol);
-    if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx >= sections.size()) continue;
-    const auto& code = sections[symbol.st_shndx];
-    if (!inside(elf, code) || symbol.st_value < code.sh_addr || symbol.st_value - code.sh_addr > code.sh_size) continue;
-    const u64 within = symbol.st_value - code.sh_addr;
-    const u64 size = std::min<u64>(symbol.st_size, code.sh_size - within) & ~3ull;
-    kernels.push_back({name_at(strings, symbol.st_name), symbol.st_value, code.sh_offset + within, static_cast<u32>(size)});
+    if (symbol.st_shndx >= sections.size()) continue;
+    const auto& section = sections[symbol.st_shndx];
+    if (!inside(elf, section) || symbol.st_value < section.sh_addr || symbol.st_value - section.sh_addr > section.sh_size)
+      continue;
+    const u64 within = symbol.st_value - section.sh_addr;
+    std::string name = name_at(strings, symbol.st_name);
+    if (name.ends_with(".kd")) descriptors[name.substr(0, name.size() - 3)] = section.sh_offset + within;
+    if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC) continue;
+    KernelSymbol& kernel = kernels.emplace_back();
+    kernel.name = std::move(name);
+    kernel.address = symbol.st_value;
+    kernel.file_offset = section.sh_offset + within;
+    kernel.size_bytes = static_cast<u32>(std::min<u64>(symbol.st_size, section.sh_size - within) & ~3ull);
   }
+  for (auto& kernel : kernels)
+    if (const auto found = descriptors.find(kernel.name); found != descriptors.end())
+      read_descriptor(elf, found->second, kernel);
 }
 
 }  // namespace
