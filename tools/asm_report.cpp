@@ -7,7 +7,7 @@
 
 #include "isa/hazards.h"
 #include "isa/tables.h"
-#include "tools/elf.h"
+#include "tools/kernel_symbols.h"
 
 namespace amlm::tools {
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "engine/sampler/sampler.h"
@@ -23,6 +24,27 @@ struct Options {
   u32 prompt_tokens = 512, decode_tokens = 128, repetitions = 3;
   bool as_json = false, as_csv = false, as_md = false, counters = false;
 };
+
+// What llama-bench shows of a model: its size in weights, the type that holds most bytes, bytes.
+struct ModelFacts {
+  std::string type_name;
+  u64 size_bytes = 0, parameters = 0;
+};
+
+ModelFacts model_facts(const Model& model) {
+  ModelFacts facts;
+  std::map<std::string_view, u64> bytes_by_type;
+  for (const auto& tensor : model.file().tensors()) {
+    facts.size_bytes += tensor.size_bytes;
+    facts.parameters += tensor.ne[0] * tensor.rows();
+    bytes_by_type[tensor.type->name] += tensor.size_bytes;
+  }
+  const auto most = std::ranges::max_element(bytes_by_type, {}, [](const auto& entry) { return entry.second; });
+  const f64 millions = static_cast<f64>(facts.parameters) / 1e6;
+  facts.type_name = millions < 1000 ? fmt::format("llama {:.0f}M", millions) : fmt::format("llama {:.0f}B", millions / 1000);
+  if (most != bytes_by_type.end()) facts.type_name += fmt::format(" {}", most->first);
+  return facts;
+}
 
 struct Row {
   std::string test;
@@ -99,8 +121,9 @@ json as_json(const Row& row, const LoadedModel& loaded, const std::string& file)
   const DeviceFacts& facts = loaded.device->facts();
   const TokenCost& cost = loaded.session->cost();
   const bool decode = row.test.starts_with("tg");
-  json object = {{"model_filename", file}, {"model_type", loaded.model->type_name()},
-                 {"model_size", loaded.model->size_bytes()}, {"model_n_params", loaded.model->parameter_count()},
+  const ModelFacts model = model_facts(*loaded.model);
+  json object = {{"model_filename", file}, {"model_type", model.type_name},
+                 {"model_size", model.size_bytes}, {"model_n_params", model.parameters},
                  {"backends", facts.is_virtual ? "amlm (virtual gfx1151)" : "amlm"}, {"gpu_info", facts.marketing_name},
                  {"n_prompt", decode ? 0 : row.tokens}, {"n_gen", decode ? row.tokens : 0}, {"test", row.test},
                  {"avg_ts", row.mean}, {"stddev_ts", row.deviation}, {"virtual", facts.is_virtual}};
@@ -139,12 +162,12 @@ void print_csv(const std::vector<json>& rows) {
 
 void print_table(const std::vector<Row>& rows, const LoadedModel& loaded) {
   const TokenCost& cost = loaded.session->cost();
+  const ModelFacts model = model_facts(*loaded.model);
   const bool is_virtual = loaded.device->facts().is_virtual;
   std::printf("| model | size | params | backend | test | t/s |\n| --- | ---: | ---: | --- | ---: | ---: |\n");
   for (const auto& row : rows)
-    std::printf("| %s | %.2f MiB | %.2f M | %s | %s | %.2f ± %.2f |\n", loaded.model->type_name().c_str(),
-                static_cast<f64>(loaded.model->size_bytes()) / 1048576.0,
-                static_cast<f64>(loaded.model->parameter_count()) / 1e6, is_virtual ? "amlm, virtual" : "amlm",
+    std::printf("| %s | %.2f MiB | %.2f M | %s | %s | %.2f ± %.2f |\n", model.type_name.c_str(), static_cast<f64>(model.size_bytes) / 1048576.0,
+                static_cast<f64>(model.parameters) / 1e6, is_virtual ? "amlm, virtual" : "amlm",
                 row.test.c_str(), row.mean, row.deviation);
   std::printf("\na decoded token (counted): %.3f MB of weights, %llu bytes of KV for each position; %u dispatches, %u "
               "barriers, %u submit; a layer: %.1f dispatches, %.1f barriers\n", static_cast<f64>(cost.weight_bytes) / 1e6,

@@ -8,7 +8,7 @@
 #include "isa/disasm.h"
 #include "kernels/kernels.h"
 #include "tools/commands.h"
-#include "tools/elf.h"
+#include "tools/kernel_symbols.h"
 #include "tools/terminal.h"
 
 namespace amlm::tools {

@@ -1,4 +1,4 @@
-#include "tools/elf.h"
+#include "tools/kernel_symbols.h"
 
 #include <fmt/format.h>
 #include <elf.h>
