@@ -14,10 +14,11 @@
 // WMMA: A = K (then V^T), B = q (then P^T): a row of A or B in lane % 16, and again in the other 16 lanes; 16 k in 8
 // VGPRs.
 //
-// Precision: scores, maximum, sum and output f32; P is rounded to f16, and the sum is taken of the rounded values.
-// Bound by: WMMA and VALU. A step of a wave, head size 128 (64): 32 (16) WMMA, 116 (108) VALU of which 16 are
-// v_exp_f32, 64 (32) LDS loads, 8 (6) LDS stores, 12 (6) VMEM loads, 2 barriers; 38 (22) VALU more where a maximum
-// grows, 33 more on the diagonal. LDS 18,944 bytes and 240 VGPRs (128): 6 waves a SIMD.
+// Precision: scores, maximum, sum and output f32; P is truncated to f16, and the sum is taken of the truncated
+// values, so that the truncation weighs positions against each other by 2^-10 at most and scales nothing.
+// Bound by: WMMA and VALU. A step of a wave, head size 128 (64): 32 (16) WMMA, 100 (92) VALU (16 of them v_exp_f32),
+// 64 (32) LDS loads, 8 (6) LDS stores, 12 (6) VMEM loads, 2 barriers; 37 (21) VALU more where a maximum grows, 33 more
+// on the diagonal. LDS 18,944 bytes and 240 VGPRs (128): 6 waves a SIMD.
 // Duration: (first_position + tokens) / 32 steps for each of ceil(tokens / 64) * heads workgroups, modelled at 1,300
 // cycles a wave and step for head size 128: 32 heads * 512 tokens at position 131,072 take 25 ms when the WMMA units
 // never wait, so even at a tenth of that speed a batch stays under the 2 s of a job; more tokens or heads must be
@@ -102,14 +103,18 @@
 .macro attn_shape size
   .if \size == 32
     .set attn_k_rows, 32
-    .set attn_v_lanes, 8                // lanes side by side in a row of V
+    .set attn_k_shift, 2                // log2 of the pieces in a row
+    .set attn_v_shift, 3                // log2 of the lanes side by side in a row of V
   .elseif \size == 64
     .set attn_k_rows, 16
-    .set attn_v_lanes, 16
+    .set attn_k_shift, 3
+    .set attn_v_shift, 4
   .else
     .set attn_k_rows, 8
-    .set attn_v_lanes, 32
+    .set attn_k_shift, 4                // 96: not a power of two, see attn_copy_setup
+    .set attn_v_shift, 5
   .endif
+  .set attn_v_lanes, 1 << attn_v_shift
   .set attn_k_loads, 32/attn_k_rows
   .set attn_v_rows, attn_v_lanes/4
   .set attn_k_stride, attn_k_rows*2*\size              // bytes between a lane's loads
@@ -212,7 +217,7 @@
   v_mul_u32_u24 v[other], 12, v[k_row]
   v_sub_nc_u32  v[other], v[lane], v[other]
   .else
-  v_lshrrev_b32 v[k_row], (2*(attn_k_pieces == 4) + 3*(attn_k_pieces == 8) + 4*(attn_k_pieces == 16)), v[lane]
+  v_lshrrev_b32 v[k_row], attn_k_shift, v[lane]
   v_and_b32     v[other], attn_k_pieces-1, v[lane]
   .endif
   v_lshlrev_b32 v[k_offset], 4, v[other]
@@ -221,7 +226,7 @@
   v_cmp_gt_u32  s[k_lanes], attn_k_rows*attn_k_pieces, v[lane]
 
   v_and_b32     v[other], 31, v[lane]
-  v_lshrrev_b32 v[v_row], (3*(attn_v_lanes == 8) + 4*(attn_v_lanes == 16) + 5*(attn_v_lanes == 32)), v[lane]
+  v_lshrrev_b32 v[v_row], attn_v_shift, v[lane]
   v_mul_u32_u24 v[v_row], attn_v_rows, v[v_row]
   v_and_b32     v[other], attn_v_lanes-1, v[lane]
   v_cmp_gt_u32  s[v_lanes], \size/4, v[other]
@@ -402,7 +407,7 @@
 // P in f32 becomes operand B: VGPR i of tile t holds positions 16t + 2i and 16t + 2i + 1 in all lanes of a query.
 .macro attn_probabilities
   .irp i, 0, 2, 4, 6, 8, 10, 12, 14
-  attn_pack     s+\i, s+\i+1
+  v_cvt_pk_rtz_f16_f32 v[s+\i], v[s+\i], v[s+\i+1]
   .endr
   .irp i, 0, 2, 4, 6, 8, 10, 12, 14
   v_dot2_f32_f16 v[total], v[s+\i], v[ones], v[total]
