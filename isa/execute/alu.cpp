@@ -1,0 +1,31 @@
+// One table of all ALU opcodes.
+#include "isa/execute/alu.h"
+
+#include <array>
+
+namespace amlm::isa {
+namespace {
+
+struct Table {
+  std::array<Handler, opcode_count> handlers{};
+  Table() {
+    for (const auto bindings : {vop1_bindings(), vop2_bindings(), vop3_integer_bindings(), vop3_float_bindings(),
+                                vopc_bindings(), vop3p_bindings(), wmma_bindings(), cross_lane_bindings(),
+                                salu_bindings(), salu_float_bindings(), mode_bindings()})
+      for (const Binding& binding : bindings) {
+        Handler& handler = handlers[u32(binding.opcode)];
+        check(handler == nullptr, "an opcode is bound once");
+        handler = binding.handler;
+      }
+  }
+};
+
+}  // namespace
+
+Handler handler_for(const Instruction& in) {
+  static const Table table;
+  if (in.format == Format::vopd) return vopd_handler(in);
+  return table.handlers[u32(in.opcode)];
+}
+
+}  // namespace amlm::isa

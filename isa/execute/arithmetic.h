@@ -1,0 +1,214 @@
+// Scalar arithmetic that vector and scalar instructions share. Pure functions of values; vectorisable: no branches on
+// data that if-conversion could not remove, no calls.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "isa/execute/lanes.h"
+
+namespace amlm::isa::arith {
+
+#define AMLM_INLINE inline __attribute__((always_inline))
+
+AMLM_INLINE u32 bits(f32 x) { return std::bit_cast<u32>(x); }
+AMLM_INLINE u64 bits(f64 x) { return std::bit_cast<u64>(x); }
+AMLM_INLINE f32 as_f32(u32 x) { return std::bit_cast<f32>(x); }
+AMLM_INLINE f64 as_f64(u64 x) { return std::bit_cast<f64>(x); }
+
+AMLM_INLINE bool is_nan(f32 x) { return x != x; }
+AMLM_INLINE bool is_nan(f64 x) { return x != x; }
+AMLM_INLINE bool is_nan(Half x) { return x.value != x.value; }
+// A NaN operand comes out quieted. (f16 NaN are quieted by widening already.)
+AMLM_INLINE f32 quieted(f32 x) { return as_f32(bits(x) | 0x400000); }
+AMLM_INLINE f64 quieted(f64 x) { return as_f64(bits(x) | u64{1} << 51); }
+AMLM_INLINE bool is_signaling(f32 x) { return is_nan(x) && (bits(x) & 0x400000) == 0; }
+AMLM_INLINE bool is_signaling(f64 x) { return is_nan(x) && (bits(x) >> 51 & 1) == 0; }
+
+// The host would choose by operand order of the instruction the compiler picked: take the first NaN operand instead.
+template <class T>
+AMLM_INLINE T with_nan(T result, T a, T b) {
+  const T second = is_nan(b) ? quieted(b) : result;
+  return is_nan(a) ? quieted(a) : second;
+}
+template <class T>
+AMLM_INLINE T with_nan(T result, T a, T b, T c) {
+  const T third = is_nan(c) ? quieted(c) : result;
+  const T second = is_nan(b) ? quieted(b) : third;
+  return is_nan(a) ? quieted(a) : second;
+}
+
+AMLM_INLINE f32 add(f32 a, f32 b) { return with_nan(a + b, a, b); }
+AMLM_INLINE f32 sub(f32 a, f32 b) { return with_nan(a - b, a, b); }
+AMLM_INLINE f32 mul(f32 a, f32 b) { return with_nan(a * b, a, b); }
+AMLM_INLINE f32 fma(f32 a, f32 b, f32 c) { return with_nan(__builtin_fmaf(a, b, c), a, b, c); }
+AMLM_INLINE f64 add(f64 a, f64 b) { return with_nan(a + b, a, b); }
+AMLM_INLINE f64 sub(f64 a, f64 b) { return with_nan(a - b, a, b); }
+AMLM_INLINE f64 mul(f64 a, f64 b) { return with_nan(a * b, a, b); }
+AMLM_INLINE f64 fma(f64 a, f64 b, f64 c) { return with_nan(__builtin_fma(a, b, c), a, b, c); }
+
+// "DX9 zero": a product with a zero factor is +0, even of infinity or NaN.
+AMLM_INLINE f32 mul_dx9(f32 a, f32 b) { return (a == 0) | (b == 0) ? 0.0f : mul(a, b); }
+AMLM_INLINE f32 fma_dx9(f32 a, f32 b, f32 c) { return (a == 0) | (b == 0) ? add(0.0f, c) : fma(a, b, c); }
+
+// f16: f32 has more than twice the bits, so rounding a sum or product twice changes nothing.
+AMLM_INLINE Half add(Half a, Half b) { return {add(a.value, b.value)}; }
+AMLM_INLINE Half sub(Half a, Half b) { return {sub(a.value, b.value)}; }
+AMLM_INLINE Half mul(Half a, Half b) { return {mul(a.value, b.value)}; }
+
+// An f64 cut to f32 with its last bit telling that something was cut off, so that a further rounding to f16 is right.
+AMLM_INLINE f32 to_f32_odd(f64 x) {
+  const u64 low = 0x1fffffff, b = bits(x);
+  return f32(as_f64((b & ~low) | ((b & low) != 0 ? low + 1 : 0)));
+}
+// The product of two f16 is exact in f32. The f64 sum is exact wherever the last bits of the f16 result depend on it: it
+// only loses bits when one addend is 2^12 times finer than any rounding boundary of the other.
+AMLM_INLINE Half fma(Half a, Half b, Half c) {
+  const f64 sum = f64(a.value * b.value) + f64(c.value);
+  return {with_nan(to_f32_odd(sum), a.value, b.value, c.value)};
+}
+
+AMLM_INLINE bool is_negative(f32 x) { return (bits(x) >> 31) != 0; }
+AMLM_INLINE bool is_negative(f64 x) { return (bits(x) >> 63) != 0; }
+
+// IEEE: a signaling NaN is quieted and wins. Otherwise a NaN loses; -0 is below +0.
+template <class T>
+AMLM_INLINE T min_number(T a, T b, bool ieee) {
+  const bool a_less = (a < b) | ((a == b) & is_negative(a));
+  T result = a_less ? a : b;
+  result = is_nan(b) ? a : result;
+  result = is_nan(a) ? b : result;
+  result = ieee & is_signaling(b) ? quieted(b) : result;
+  result = ieee & is_signaling(a) ? quieted(a) : result;
+  return result;
+}
+template <class T>
+AMLM_INLINE T max_number(T a, T b, bool ieee) {
+  const bool a_more = (a > b) | ((a == b) & !is_negative(a));
+  T result = a_more ? a : b;
+  result = is_nan(b) ? a : result;
+  result = is_nan(a) ? b : result;
+  result = ieee & is_signaling(b) ? quieted(b) : result;
+  result = ieee & is_signaling(a) ? quieted(a) : result;
+  return result;
+}
+// f16 by its bits: widening would have quieted a signaling NaN.
+AMLM_INLINE bool is_nan_f16(u16 x) { return (x & 0x7fff) > 0x7c00; }
+AMLM_INLINE bool is_signaling_f16(u16 x) { return is_nan_f16(x) & ((x & 0x200) == 0); }
+AMLM_INLINE i32 order_f16(u16 x) { return (x & 0x8000) != 0 ? -i32(x & 0x7fff) - 1 : i32(x); }   // -0 below +0
+AMLM_INLINE u16 pick_f16(u16 result, u16 a, u16 b, bool ieee) {
+  result = is_nan_f16(b) ? a : result;
+  result = is_nan_f16(a) ? b : result;
+  result = is_nan_f16(a) & is_nan_f16(b) ? u16(a | 0x200) : result;
+  result = ieee & is_signaling_f16(b) ? u16(b | 0x200) : result;
+  result = ieee & is_signaling_f16(a) ? u16(a | 0x200) : result;
+  return result;
+}
+AMLM_INLINE u16 min_f16(u16 a, u16 b, bool ieee) { return pick_f16(order_f16(a) < order_f16(b) ? a : b, a, b, ieee); }
+AMLM_INLINE u16 max_f16(u16 a, u16 b, bool ieee) { return pick_f16(order_f16(a) > order_f16(b) ? a : b, a, b, ieee); }
+
+// ---- Conversions -------------------------------------------------------------------------------------------------
+
+// Toward zero, saturated, NaN gives 0.
+AMLM_INLINE i32 to_i32(f32 x) {
+  const f32 inside = x >= 0x1p31f ? 0.0f : x <= -0x1p31f ? 0.0f : is_nan(x) ? 0.0f : x;
+  return x >= 0x1p31f ? std::numeric_limits<i32>::max() : x <= -0x1p31f ? std::numeric_limits<i32>::min() : i32(inside);
+}
+AMLM_INLINE u32 to_u32(f32 x) {
+  const f32 inside = x > 0 && x < 0x1p32f ? x : 0.0f;
+  return x >= 0x1p32f ? ~0u : u32(i64(inside));
+}
+AMLM_INLINE i32 to_i32(f64 x) {
+  const f64 inside = x >= 0x1p31 ? 0.0 : x <= -0x1p31 ? 0.0 : is_nan(x) ? 0.0 : x;
+  return x >= 0x1p31 ? std::numeric_limits<i32>::max() : x <= -0x1p31 ? std::numeric_limits<i32>::min() : i32(inside);
+}
+AMLM_INLINE u32 to_u32(f64 x) {
+  const f64 inside = x > 0 && x < 0x1p32 ? x : 0.0;
+  return x >= 0x1p32 ? ~0u : u32(i64(inside));
+}
+AMLM_INLINE i16 to_i16(f32 x) {
+  const i32 value = to_i32(x);
+  return i16(value > 32767 ? 32767 : value < -32768 ? -32768 : value);
+}
+AMLM_INLINE u16 to_u16(f32 x) {
+  const i32 value = to_i32(x);
+  return u16(value > 65535 ? 65535 : value < 0 ? 0 : value);
+}
+AMLM_INLINE f32 to_f32(u32 x) { return f32(x); }
+AMLM_INLINE f32 to_f32(i32 x) { return f32(x); }
+
+// Round to nearest even whatever the host's rounding is.
+AMLM_INLINE f32 rndne(f32 x) { return __builtin_roundevenf(x); }
+AMLM_INLINE f64 rndne(f64 x) { return __builtin_roundeven(x); }
+
+// An f32 to f16 toward zero; finite values stay finite. Bits.
+AMLM_INLINE u32 to_f16_toward_zero(f32 x) {
+  const u32 b = bits(x), sign = b >> 16 & 0x8000, magnitude = b & 0x7fffffff;
+  const i32 exponent = i32(magnitude >> 23) - 127;
+  const u32 significand = (magnitude & 0x7fffff) | 0x800000;
+  const i32 drop = -1 - exponent;                 // of a subnormal result: 14 - 15 + ... places below bit 23
+  const u32 subnormal = drop > 23 ? 0 : significand >> (drop < 0 ? 0 : drop);
+  const u32 normal = u32((exponent + 15) << 10) | (magnitude >> 13 & 0x3ff);
+  u32 result = exponent < -14 ? subnormal : normal;
+  result = exponent > 15 ? 0x7bff : result;
+  result = magnitude == 0x7f800000 ? 0x7c00 : result;
+  result = magnitude > 0x7f800000 ? 0x7e00 | (magnitude >> 13 & 0x1ff) : result;
+  return sign | result;
+}
+
+// ---- Bits ----------------------------------------------------------------------------------------------------------
+
+AMLM_INLINE u32 bit_field_u32(u32 value, u32 offset, u32 width) {
+  return width == 0 ? 0 : value >> (offset & 31) & (width >= 32 ? ~0u : (1u << (width & 31)) - 1);
+}
+// Sign-extended. What lies above bit 31 is the sign.
+AMLM_INLINE i32 bit_field_i32(i32 value, u32 offset, u32 width) {
+  const i32 shifted = value >> (offset & 31);
+  const u32 up = (32 - width) & 31;
+  return width == 0 ? 0 : width >= 32 ? shifted : i32(u32(shifted) << up) >> up;
+}
+AMLM_INLINE u32 reverse(u32 x) {
+  x = (x >> 1 & 0x55555555) | (x & 0x55555555) << 1;
+  x = (x >> 2 & 0x33333333) | (x & 0x33333333) << 2;
+  x = (x >> 4 & 0x0f0f0f0f) | (x & 0x0f0f0f0f) << 4;
+  return __builtin_bswap32(x);
+}
+AMLM_INLINE i32 leading_zeros(u32 x) { return x == 0 ? -1 : std::countl_zero(x); }
+AMLM_INLINE i32 trailing_zeros(u32 x) { return x == 0 ? -1 : std::countr_zero(x); }
+// Leading bits equal to the sign bit; -1 when all are.
+AMLM_INLINE i32 leading_signs(i32 x) {
+  const u32 y = u32(x < 0 ? ~x : x);
+  return y == 0 ? -1 : std::countl_zero(y);
+}
+AMLM_INLINE i32 leading_signs(i64 x) {
+  const u64 y = u64(x < 0 ? ~x : x);
+  return y == 0 ? -1 : std::countl_zero(y);
+}
+
+template <class T>
+AMLM_INLINE T clamp_to(i64 x) {
+  constexpr i64 low = std::numeric_limits<T>::min(), high = std::numeric_limits<T>::max();
+  return T(x < low ? low : x > high ? high : x);
+}
+template <class T>
+AMLM_INLINE T least(T a, T b) { return a < b ? a : b; }
+template <class T>
+AMLM_INLINE T greatest(T a, T b) { return a > b ? a : b; }
+template <class T>
+AMLM_INLINE T middle(T a, T b, T c) { return greatest(least(a, b), least(greatest(a, b), c)); }
+
+// 24-bit factors.
+AMLM_INLINE i32 signed_24(u32 x) { return i32(x << 8) >> 8; }
+AMLM_INLINE u32 unsigned_24(u32 x) { return x & 0xffffff; }
+
+// ---- frexp, ldexp ---------------------------------------------------------------------------------------------------
+
+f32 ldexp(f32 x, i32 exponent);
+f64 ldexp(f64 x, i32 exponent);
+i32 frexp_exponent(f32 x);
+i32 frexp_exponent(f64 x);
+f32 frexp_mantissa(f32 x);
+f64 frexp_mantissa(f64 x);
+
+}  // namespace amlm::isa::arith

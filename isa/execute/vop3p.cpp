@@ -1,0 +1,296 @@
+// VOP3P: packed 16-bit arithmetic, mixed-precision FMA, dot products. WMMA is in wmma.cpp.
+//
+// OPSEL picks each source's half for the low result, OPSEL_HI for the high one; NEG and NEG_HI likewise. Inline
+// constants of float operations are 16-bit and stand in the low half, the high one is 0; of integer ones, 32-bit.
+#include "isa/execute/alu.h"
+#include "isa/execute/arithmetic.h"
+#include "isa/execute/silicon_dot.h"
+
+namespace amlm::isa {
+namespace {
+namespace op {
+
+using namespace arith;
+
+i16 mad_i16(i16 a, i16 b, i16 c) { return i16(i32(a) * b + c); }
+i16 sat_mad_i16(i16 a, i16 b, i16 c) { return clamp_to<i16>(i64(a) * b + c); }
+u16 mad_u16(u16 a, u16 b, u16 c) { return u16(u32(a) * b + c); }
+u16 sat_mad_u16(u16 a, u16 b, u16 c) { return clamp_to<u16>(i64(a) * b + c); }
+u16 mul_lo_u16(u16 a, u16 b) { return u16(u32(a) * b); }
+i16 add_i16(i16 a, i16 b) { return i16(a + b); }
+i16 sat_add_i16(i16 a, i16 b) { return clamp_to<i16>(i64(a) + b); }
+i16 sub_i16(i16 a, i16 b) { return i16(a - b); }
+i16 sat_sub_i16(i16 a, i16 b) { return clamp_to<i16>(i64(a) - b); }
+u16 add_u16(u16 a, u16 b) { return u16(a + b); }
+u16 sat_add_u16(u16 a, u16 b) { return clamp_to<u16>(i64(a) + b); }
+u16 sub_u16(u16 a, u16 b) { return u16(a - b); }
+u16 sat_sub_u16(u16 a, u16 b) { return clamp_to<u16>(i64(a) - b); }
+u16 lshlrev(u16 a, u16 b) { return u16(b << (a & 15)); }
+u16 lshrrev(u16 a, u16 b) { return u16(b >> (a & 15)); }
+i16 ashrrev(u16 a, i16 b) { return i16(b >> (a & 15)); }
+i16 max_i16(i16 a, i16 b) { return greatest(a, b); }
+i16 min_i16(i16 a, i16 b) { return least(a, b); }
+u16 max_u16(u16 a, u16 b) { return greatest(a, b); }
+u16 min_u16(u16 a, u16 b) { return least(a, b); }
+Half fma_f16(Half a, Half b, Half c) { return fma(a, b, c); }
+Half add_f16(Half a, Half b) { return add(a, b); }
+Half mul_f16(Half a, Half b) { return mul(a, b); }
+u16 pk_min_f16(Env env, u16 a, u16 b) { return min_f16(a, b, env.ieee()); }
+u16 pk_max_f16(Env env, u16 a, u16 b) { return max_f16(a, b, env.ieee()); }
+
+}  // namespace op
+
+// The register or constant of a packed source.
+const u32* packed_source(Wave& wave, const Instruction& in, const Operand& operand, bool floating, u32* buffer) {
+  if (operand.is_vgpr()) return wave.vgpr(operand.vgpr());
+  broadcast(buffer, floating ? scalar_half(wave, operand.code, in) : wave.scalar(operand.code, in));
+  return buffer;
+}
+
+void select_half(const u32* from, u32* to, bool high, bool negate) {
+  const u32 shift = high ? 16 : 0, flip = negate ? 0x8000 : 0;
+  for (u32 i = 0; i < half_lanes; i++) to[i] = (from[i] >> shift & 0xffff) ^ flip;
+}
+
+void flush_f16(u32* lanes) {
+  for (u32 i = 0; i < half_lanes; i++) lanes[i] = (lanes[i] & 0x7c00) == 0 ? lanes[i] & 0x8000 : lanes[i];
+}
+
+void clamp_f16(u32* lanes, bool nan_to_zero) {   // to [0, 1]
+  for (u32 i = 0; i < half_lanes; i++) {
+    const u32 magnitude = lanes[i] & 0x7fff;
+    const bool nan = magnitude > 0x7c00;
+    const u32 inside = (lanes[i] & 0x8000) != 0 ? 0 : magnitude > 0x3c00 ? 0x3c00 : magnitude;
+    lanes[i] = nan ? (nan_to_zero ? 0 : lanes[i]) : inside;
+  }
+}
+
+template <auto F, Last last = Last::source, auto saturating = nullptr>
+void packed_op(Wave& wave, const Step& step) {
+  using S = Signature<decltype(F)>;
+  constexpr u32 n = S::count;
+  constexpr bool widened = std::is_same_v<typename S::template Arg<0>, Half>;
+  constexpr bool has_saturating = !std::is_same_v<decltype(saturating), std::nullptr_t>;
+  const Instruction& in = step.in;
+  const bool floating = info(info(in.opcode).dst[0].type).kind == Kind::packed_floating;
+  const bool native = in.format == Format::vop2;   // v_pk_fmac_f16: no selects
+  const u32 rounding = widened ? wave.mode >> 2 & 3 : 0;
+  if (rounding != 0) return wave.raise("not-executed", "packed f16 with another rounding mode than nearest even");
+  if ((in.neg | in.neg_hi) != 0 && !floating) return wave.raise("undefined", "neg on a packed integer source");
+  if (!has_saturating && !floating && in.clamp) return wave.raise("not-executed", "clamp on this packed instruction");
+  const bool flush_in = floating && (wave.mode & 0x40) == 0, flush_out = floating && (wave.mode & 0x80) == 0;
+  LaneBuffer constants[n], result;
+  const u32* sources[n];
+  for (u32 k = 0; k < n; k++)
+    sources[k] = packed_source(wave, in, last == Last::destination && k == n - 1 ? in.dst : in.src[k], floating,
+                               constants[k].low);
+  alignas(64) u32 halves[2][half_lanes];
+  for (u32 h = 0; h < 2; h++) {
+    LaneBuffer selected[n];
+    Lanes lanes[n];
+    const u32 select = native ? (h == 0 ? 0 : ~0u) : h == 0 ? in.opsel : in.opsel_hi, negate = h == 0 ? in.neg : in.neg_hi;
+    for (u32 k = 0; k < n; k++) {
+      select_half(sources[k], selected[k].low, (select >> k & 1) != 0, (negate >> k & 1) != 0);
+      if (flush_in) flush_f16(selected[k].low);
+      if (widened) widen_halves(selected[k].low, selected[k].low);
+      lanes[k].low = selected[k].low;
+    }
+    constexpr auto indices = std::make_integer_sequence<u32, n>{};
+    if constexpr (has_saturating) {
+      if (in.clamp) apply<saturating>(indices, wave, lanes, result);
+      else apply<F>(indices, wave, lanes, result);
+    } else {
+      apply<F>(indices, wave, lanes, result);
+    }
+    if (flush_out) flush_f16(result.low);
+    if (floating && in.clamp) clamp_f16(result.low, (wave.mode & 0x100) != 0);
+    std::memcpy(halves[h], result.low, sizeof result.low);
+  }
+  for (u32 i = 0; i < half_lanes; i++) result.low[i] = (halves[0][i] & 0xffff) | halves[1][i] << 16;
+  write_lanes(wave.vgpr(in.dst.vgpr()), result.low, wave.exec());
+}
+
+// ---- Mixed precision: each source f32, or half of a register, by OPSEL_HI and OPSEL. NEG_HI is abs. ------------------
+
+void mix_source(Wave& wave, const Instruction& in, u32 k, u32* out) {
+  const Operand& operand = in.src[k];
+  const bool half = (in.opsel_hi >> k & 1) != 0;
+  const u32 keep = (in.neg_hi >> k & 1) != 0 ? 0x7fffffff : ~0u, flip = (in.neg >> k & 1) != 0 ? 0x80000000 : 0;
+  alignas(64) u32 base[half_lanes];
+  const u32* from = base;
+  if (operand.is_vgpr()) from = wave.vgpr(operand.vgpr());
+  else broadcast(base, half ? scalar_half(wave, operand.code, in) : wave.scalar(operand.code, in));
+  if (half) {
+    select_half(from, out, (in.opsel >> k & 1) != 0, false);
+    if ((wave.mode & 0x40) == 0) flush_f16(out);
+    widen_halves(out, out);
+    from = out;
+  } else if ((wave.mode & 0x10) == 0) {
+    for (u32 i = 0; i < half_lanes; i++) out[i] = (from[i] & 0x7f800000) == 0 ? from[i] & 0x80000000 : from[i];
+    from = out;
+  }
+  for (u32 i = 0; i < half_lanes; i++) out[i] = (from[i] & keep) ^ flip;
+}
+
+u32 clamp_f32(u32 value, bool nan_to_zero) {
+  const f32 x = arith::as_f32(value);
+  if (x != x) return nan_to_zero ? 0 : value;
+  return x > 0 ? arith::bits(x < 1 ? x : 1.0f) : 0;
+}
+
+// a * b + c rounded once to f16, given as an f32 that a further rounding brings there: an f64 sum made odd when inexact.
+AMLM_INLINE f32 fma_for_f16(f32 a, f32 b, f32 c) {
+  const f64 product = f64(a) * f64(b), addend = f64(c), sum = product + addend;
+  const f64 back = sum - product, error = (product - (sum - back)) + (addend - back);
+  const u64 b_sum = std::bit_cast<u64>(sum);
+  const bool inexact = (error != 0) & (error == error), even = (b_sum & 1) == 0;
+  const u64 step = (error > 0) == (sum > 0) ? 1 : ~u64{0};
+  const f64 odd = std::bit_cast<f64>(inexact & even ? b_sum + step : b_sum);
+  return arith::with_nan(arith::to_f32_odd(odd), a, b, c);
+}
+
+bool mix_allowed(Wave& wave, const Instruction& in) {
+  if ((wave.mode & 0xf) != 0) wave.raise("not-executed", "v_fma_mix with another rounding mode than nearest even");
+  else if (in.omod != 0) wave.raise("undefined", "omod on v_fma_mix");
+  return !wave.faulted();
+}
+
+void v_fma_mix_f32(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  if (!mix_allowed(wave, in)) return;
+  LaneBuffer a, b, c, result;
+  mix_source(wave, in, 0, a.low);
+  mix_source(wave, in, 1, b.low);
+  mix_source(wave, in, 2, c.low);
+  for (u32 i = 0; i < half_lanes; i++)
+    result.low[i] = arith::bits(arith::fma(arith::as_f32(a.low[i]), arith::as_f32(b.low[i]), arith::as_f32(c.low[i])));
+  if ((wave.mode & 0x20) == 0)
+    for (u32 i = 0; i < half_lanes; i++)
+      if ((result.low[i] & 0x7f800000) == 0) result.low[i] &= 0x80000000;
+  if (in.clamp)
+    for (u32 i = 0; i < half_lanes; i++) result.low[i] = clamp_f32(result.low[i], (wave.mode & 0x100) != 0);
+  write_lanes(wave.vgpr(in.dst.vgpr()), result.low, wave.exec());
+}
+
+template <bool high>
+void v_fma_mix_half(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  if (!mix_allowed(wave, in)) return;
+  LaneBuffer a, b, c, result;
+  mix_source(wave, in, 0, a.low);
+  mix_source(wave, in, 1, b.low);
+  mix_source(wave, in, 2, c.low);
+  for (u32 i = 0; i < half_lanes; i++)
+    result.low[i] = arith::bits(fma_for_f16(arith::as_f32(a.low[i]), arith::as_f32(b.low[i]), arith::as_f32(c.low[i])));
+  narrow_halves(result.low, result.low);
+  if ((wave.mode & 0x80) == 0) flush_f16(result.low);
+  if (in.clamp) clamp_f16(result.low, (wave.mode & 0x100) != 0);
+  u32* to = wave.vgpr(in.dst.vgpr());
+  const u32 exec = wave.exec();
+  if (high) {
+    for (u32 i = 0; i < half_lanes; i++)
+      to[i] = (exec >> i & 1) != 0 ? (to[i] & 0xffff) | result.low[i] << 16 : to[i];
+  } else {
+    write_low_halves(to, result.low, exec);
+  }
+}
+
+// ---- Dot products --------------------------------------------------------------------------------------------------
+
+template <silicon::Factor factor>
+const u32* dot_source(Wave& wave, const Instruction& in, u32 k, u32* buffer) {
+  const Operand& operand = in.src[k];
+  const bool low_high = (in.opsel >> k & 1) != 0, high_high = (in.opsel_hi >> k & 1) != 0;
+  const u32 flip = ((in.neg >> k & 1) != 0 ? 0x8000u : 0) | ((in.neg_hi >> k & 1) != 0 ? 0x80000000u : 0);
+  if (operand.is_vgpr() && !low_high && high_high && flip == 0) return wave.vgpr(operand.vgpr());
+  u32 constant = 0;
+  const u32* from = nullptr;
+  if (operand.is_vgpr()) {
+    from = wave.vgpr(operand.vgpr());
+  } else if (factor == silicon::Factor::bf16 && operand.code >= 128 && operand.code <= 248) {
+    constant = wave.scalar(operand.code, in) >> 16;   // captured on gfx1100: upper half of the f32, in both halves
+    constant |= constant << 16;
+  } else {
+    constant = scalar_half(wave, operand.code, in);
+  }
+  for (u32 i = 0; i < half_lanes; i++) {
+    const u32 value = from != nullptr ? from[i] : constant;
+    buffer[i] = ((low_high ? value >> 16 : value & 0xffff) | (high_high ? value & 0xffff0000 : value << 16)) ^ flip;
+  }
+  return buffer;
+}
+
+template <silicon::Factor factor>
+void v_dot2_f32(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  if ((in.neg_hi & 4) != 0) return wave.raise("undefined", "neg_hi of v_dot2's f32 source");
+  LaneBuffer a, b, c;
+  const u32* left = dot_source<factor>(wave, in, 0, a.low);
+  const u32* right = dot_source<factor>(wave, in, 1, b.low);
+  const u32* sum = c.low;
+  if (in.src[2].is_vgpr()) sum = wave.vgpr(in.src[2].vgpr());
+  else broadcast(c.low, wave.scalar(in.src[2].code, in));
+  if ((in.neg & 4) != 0) {
+    for (u32 i = 0; i < half_lanes; i++) c.low[i] = sum[i] ^ 0x80000000;
+    sum = c.low;
+  }
+  silicon::dot2_f32(factor, left, right, sum, a.high);   // clamp is ignored by float dot products
+  write_lanes(wave.vgpr(in.dst.vgpr()), a.high, wave.exec());
+}
+
+// Parts of `bits` bits; NEG[k] says that source k is signed.
+template <int bits>
+AMLM_INLINE i64 integer_dot(u32 a, u32 b, bool a_signed, bool b_signed) {
+  i64 sum = 0;
+  for (int i = 0; i < 32; i += bits) {
+    const i32 x = a_signed ? i32(a << (32 - bits - i)) >> (32 - bits) : i32(a << (32 - bits - i) >> (32 - bits));
+    const i32 y = b_signed ? i32(b << (32 - bits - i)) >> (32 - bits) : i32(b << (32 - bits - i) >> (32 - bits));
+    sum += x * y;
+  }
+  return sum;
+}
+
+template <int bits, bool signs>
+void v_dot_integer(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  if ((in.neg & (signs ? 4 : 7)) != 0 || in.neg_hi != 0) return wave.raise("undefined", "neg bits of an integer dot product");
+  const bool a_signed = signs && (in.neg & 1) != 0, b_signed = signs && (in.neg & 2) != 0;
+  LaneBuffer a, b, c, result;
+  const u32* left = packed_source(wave, in, in.src[0], false, a.low);
+  const u32* right = packed_source(wave, in, in.src[1], false, b.low);
+  const u32* sum = packed_source(wave, in, in.src[2], false, c.low);
+  for (u32 i = 0; i < half_lanes; i++) {
+    const i64 dot = integer_dot<bits>(left[i], right[i], a_signed, b_signed);
+    const i64 exact = signs ? dot + i32(sum[i]) : dot + i64(sum[i]);
+    result.low[i] = !in.clamp ? u32(exact) : signs ? u32(arith::clamp_to<i32>(exact)) : arith::clamp_to<u32>(exact);
+  }
+  write_lanes(wave.vgpr(in.dst.vgpr()), result.low, wave.exec());
+}
+
+#define BIND(name, ...) {Opcode::v_pk_##name, packed_op<__VA_ARGS__>}
+#define SATURATING(name) BIND(name, op::name, Last::source, op::sat_##name)
+constexpr Binding bindings[] = {
+    SATURATING(mad_i16), SATURATING(mad_u16), BIND(mul_lo_u16, op::mul_lo_u16), SATURATING(add_i16),
+    SATURATING(sub_i16), SATURATING(add_u16), SATURATING(sub_u16), BIND(lshlrev_b16, op::lshlrev),
+    BIND(lshrrev_b16, op::lshrrev), BIND(ashrrev_i16, op::ashrrev), BIND(max_i16, op::max_i16),
+    BIND(min_i16, op::min_i16), BIND(max_u16, op::max_u16), BIND(min_u16, op::min_u16), BIND(fma_f16, op::fma_f16),
+    BIND(add_f16, op::add_f16), BIND(mul_f16, op::mul_f16), BIND(min_f16, op::pk_min_f16),
+    BIND(max_f16, op::pk_max_f16), BIND(fmac_f16, op::fma_f16, Last::destination),
+    {Opcode::v_fma_mix_f32, v_fma_mix_f32},
+    {Opcode::v_fma_mixlo_f16, v_fma_mix_half<false>},
+    {Opcode::v_fma_mixhi_f16, v_fma_mix_half<true>},
+    {Opcode::v_dot2_f32_f16, v_dot2_f32<silicon::Factor::f16>},
+    {Opcode::v_dot2_f32_bf16, v_dot2_f32<silicon::Factor::bf16>},
+    {Opcode::v_dot4_i32_iu8, v_dot_integer<8, true>},
+    {Opcode::v_dot4_u32_u8, v_dot_integer<8, false>},
+    {Opcode::v_dot8_i32_iu4, v_dot_integer<4, true>},
+    {Opcode::v_dot8_u32_u4, v_dot_integer<4, false>},
+};
+#undef BIND
+#undef SATURATING
+
+}  // namespace
+
+std::span<const Binding> vop3p_bindings() { return bindings; }
+
+}  // namespace amlm::isa

@@ -1,0 +1,148 @@
+// VOPD: two operations in one instruction. Both read the old registers, then both write.
+#include "isa/execute/alu.h"
+#include "isa/execute/arithmetic.h"
+#include "isa/execute/silicon_dot.h"
+
+namespace amlm::isa {
+namespace {
+namespace op {
+
+using namespace arith;
+
+f32 fmac(f32 a, f32 b, f32 c) { return fma(a, b, c); }
+f32 mul(f32 a, f32 b) { return arith::mul(a, b); }
+f32 add(f32 a, f32 b) { return arith::add(a, b); }
+f32 sub(f32 a, f32 b) { return arith::sub(a, b); }
+f32 subrev(f32 a, f32 b) { return arith::sub(b, a); }
+f32 mul_dx9_zero(f32 a, f32 b) { return mul_dx9(a, b); }
+u32 mov(u32 a) { return a; }
+u32 cndmask(u32 a, u32 b, bool mask) { return mask ? b : a; }
+f32 max(Env env, f32 a, f32 b) { return max_number(a, b, env.ieee()); }
+f32 min(Env env, f32 a, f32 b) { return min_number(a, b, env.ieee()); }
+u32 add_nc(u32 a, u32 b) { return a + b; }
+u32 lshlrev(u32 a, u32 b) { return b << (a & 31); }
+u32 bit_and(u32 a, u32 b) { return a & b; }
+
+}  // namespace op
+
+struct HalfOperands {
+  const Operand& dst;
+  const Operand* src;
+};
+
+// Computes one half into `result`.
+using Compute = void (*)(Wave&, const Step&, HalfOperands, LaneBuffer&);
+
+template <auto F, Last last = Last::source>
+void compute(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& result) {
+  using S = Signature<decltype(F)>;
+  constexpr u32 n = S::count;
+  LaneBuffer buffers[n];
+  Lanes lanes[n];
+  [&]<u32... i>(std::integer_sequence<u32, i...>) {
+    (fetch_plain<typename S::template Arg<i>>(
+         wave, step, last == Last::destination && i == n - 1 ? operands.dst : operands.src[i], lanes[i], buffers[i]),
+     ...);
+  }(std::make_integer_sequence<u32, n>{});
+  apply<F>(std::make_integer_sequence<u32, n>{}, wave, lanes, result);
+}
+
+// Inline floats stand in both halves here, unlike in VOP2 (captured on gfx1100); bf16 ones are the upper half of the f32.
+template <silicon::Factor factor>
+void dot2acc(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& result) {
+  LaneBuffer buffers[2];
+  const u32* factors[2];
+  for (int k = 0; k < 2; k++) {
+    const Operand& source = operands.src[k];
+    factors[k] = buffers[k].low;
+    if (source.is_vgpr()) {
+      factors[k] = wave.vgpr(source.vgpr());
+    } else {
+      u32 value = wave.scalar(source.code, step.in);
+      if (source.code >= 128 && source.code <= 248) {
+        const u32 half = factor == silicon::Factor::f16 ? scalar_half(wave, source.code, step.in) & 0xffff : value >> 16;
+        value = half | half << 16;
+      }
+      broadcast(buffers[k].low, value);
+    }
+  }
+  silicon::dot2_f32(factor, factors[0], factors[1], wave.vgpr(operands.dst.vgpr()), result.low);
+}
+
+Compute compute_of(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::v_dual_fmac_f32: return compute<op::fmac, Last::destination>;
+    case Opcode::v_dual_fmaak_f32:
+    case Opcode::v_dual_fmamk_f32: return compute<op::fmac>;
+    case Opcode::v_dual_mul_f32: return compute<op::mul>;
+    case Opcode::v_dual_add_f32: return compute<op::add>;
+    case Opcode::v_dual_sub_f32: return compute<op::sub>;
+    case Opcode::v_dual_subrev_f32: return compute<op::subrev>;
+    case Opcode::v_dual_mul_dx9_zero_f32: return compute<op::mul_dx9_zero>;
+    case Opcode::v_dual_mov_b32: return compute<op::mov>;
+    case Opcode::v_dual_cndmask_b32: return compute<op::cndmask>;
+    case Opcode::v_dual_max_f32: return compute<op::max>;
+    case Opcode::v_dual_min_f32: return compute<op::min>;
+    case Opcode::v_dual_dot2acc_f32_f16: return dot2acc<silicon::Factor::f16>;
+    case Opcode::v_dual_dot2acc_f32_bf16: return dot2acc<silicon::Factor::bf16>;
+    case Opcode::v_dual_add_nc_u32: return compute<op::add_nc>;
+    case Opcode::v_dual_lshlrev_b32: return compute<op::lshlrev>;
+    case Opcode::v_dual_and_b32: return compute<op::bit_and>;
+    default: return nullptr;
+  }
+}
+
+// The same with the modes that the plain functions leave out: through the slow way of the equivalent single
+// instruction, whose destination is put back before the other half runs.
+Handler slow_of(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::v_dual_fmac_f32: return vector_op<op::fmac, Last::destination>;
+    case Opcode::v_dual_fmaak_f32:
+    case Opcode::v_dual_fmamk_f32: return vector_op<op::fmac>;
+    case Opcode::v_dual_mul_f32: return vector_op<op::mul>;
+    case Opcode::v_dual_add_f32: return vector_op<op::add>;
+    case Opcode::v_dual_sub_f32: return vector_op<op::sub>;
+    case Opcode::v_dual_subrev_f32: return vector_op<op::subrev>;
+    case Opcode::v_dual_mul_dx9_zero_f32: return vector_op<op::mul_dx9_zero>;
+    case Opcode::v_dual_max_f32: return vector_op<op::max>;
+    case Opcode::v_dual_min_f32: return vector_op<op::min>;
+    default: return nullptr;   // no floating-point mode matters
+  }
+}
+
+void half_result(Wave& wave, const Step& step, bool y, bool usual, LaneBuffer& result) {
+  const Instruction& in = step.in;
+  const Opcode opcode = y ? in.y_opcode : in.opcode;
+  const Operand& dst = y ? in.y_dst : in.dst;
+  const Operand* src = y ? in.y_src.data() : in.src.data();
+  const Handler slow = usual ? nullptr : slow_of(opcode);
+  if (slow == nullptr) return compute_of(opcode)(wave, step, {dst, src}, result);
+  Step single = step;
+  single.in.opcode = opcode;
+  single.in.dst = dst;
+  for (int k = 0; k < 3; k++) single.in.src[k] = src[k];
+  u32* lanes = wave.vgpr(dst.vgpr());
+  alignas(64) u32 old[half_lanes];
+  std::memcpy(old, lanes, sizeof old);
+  slow(wave, single);
+  std::memcpy(result.low, lanes, sizeof old);
+  std::memcpy(lanes, old, sizeof old);
+}
+
+void run(Wave& wave, const Step& step) {
+  const bool usual = (wave.mode & mode_f32_fields) == mode_f32_usual;
+  LaneBuffer x, y;
+  half_result(wave, step, false, usual, x);
+  half_result(wave, step, true, usual, y);
+  const u32 exec = wave.exec();
+  write_lanes(wave.vgpr(step.in.dst.vgpr()), x.low, exec);
+  write_lanes(wave.vgpr(step.in.y_dst.vgpr()), y.low, exec);
+}
+
+}  // namespace
+
+Handler vopd_handler(const Instruction& in) {
+  return compute_of(in.opcode) != nullptr && compute_of(in.y_opcode) != nullptr ? run : nullptr;
+}
+
+}  // namespace amlm::isa

@@ -1,0 +1,167 @@
+// WMMA: D = A * B + C over a whole wave, EXEC ignored. Fragment layout: isa.md 4.3. Everything is gathered into the wave32
+// layout, where register v of C and D holds rows 2v and 2v + 1; a wave64 has rows 4v to 4v + 3 in register v.
+#include "isa/execute/alu.h"
+#include "isa/execute/arithmetic.h"
+#include "isa/execute/silicon_dot.h"
+
+namespace amlm::isa {
+namespace {
+
+using Fragment = u32[8][half_lanes];
+
+struct Pointers {
+  const u32* row[8];
+};
+Pointers pointers(const Fragment& fragment) {
+  Pointers p;
+  for (int v = 0; v < 8; v++) p.row[v] = fragment[v];
+  return p;
+}
+
+// A or B: `count` registers. In wave64 the four copies of 16 lanes must be equal: which one the silicon takes for which
+// row when they are not is not known.
+bool gather_factor(Wave& wave, const Operand& operand, u32 count, Fragment& out) {
+  for (u32 v = 0; v < count; v++) {
+    std::memcpy(out[v], wave.vgpr_base[0][operand.vgpr() + v].data(), sizeof out[v]);
+    if (wave.lanes == 32) continue;
+    const u32* low = out[v];
+    const u32* high = wave.vgpr_base[1][operand.vgpr() + v].data();
+    if (std::memcmp(low, low + 16, 64) != 0 || std::memcmp(low, high, 64) != 0 || std::memcmp(low, high + 16, 64) != 0) {
+      wave.raise("undefined", "WMMA factors are not the same in all four groups of 16 lanes");
+      return false;
+    }
+  }
+  return true;
+}
+
+u32& element(Wave& wave, u32 first, u32 v, u32 lane) {   // of C or D, by its place in the wave32 layout
+  if (wave.lanes == 32) return wave.vgpr_base[0][first + v][lane];
+  const u32 row = 2 * v + lane / 16, place = 16 * (row % 4) + lane % 16;
+  return wave.vgpr_base[place >> 5][first + row / 4][place & 31];
+}
+
+void gather_sum(Wave& wave, const Instruction& in, u32 constant, Fragment& out) {
+  const Operand& operand = in.src[2];
+  for (u32 v = 0; v < 8; v++)
+    for (u32 lane = 0; lane < half_lanes; lane++)
+      out[v][lane] = operand.is_vgpr() ? element(wave, operand.vgpr(), v, lane) : constant;
+}
+
+void scatter(Wave& wave, const Instruction& in, const Fragment& result) {
+  if (wave.lanes == 32) {
+    for (u32 v = 0; v < 8; v++) std::memcpy(wave.vgpr_base[0][in.dst.vgpr() + v].data(), result[v], sizeof result[v]);
+    return;
+  }
+  for (u32 v = 0; v < 8; v++)
+    for (u32 lane = 0; lane < half_lanes; lane++) element(wave, in.dst.vgpr(), v, lane) = result[v][lane];
+}
+
+void flip_signs(Fragment& fragment, u32 k, const Instruction& in) {
+  const u32 flip = ((in.neg >> k & 1) != 0 ? 0x8000u : 0) | ((in.neg_hi >> k & 1) != 0 ? 0x80000000u : 0);
+  if (flip == 0) return;
+  for (auto& lanes : fragment)
+    for (u32& value : lanes) value ^= flip;
+}
+
+// NEG and NEG_HI of C: negate, after abs.
+void modify_sum(Fragment& fragment, const Instruction& in, u32 sign) {
+  const u32 keep = (in.neg_hi & 4) != 0 ? ~sign : ~0u, flip = (in.neg & 4) != 0 ? sign : 0;
+  if (keep == ~0u && flip == 0) return;
+  for (auto& lanes : fragment)
+    for (u32& value : lanes) value = (value & keep) ^ flip;
+}
+
+template <silicon::Factor factor>
+void v_wmma_f32(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  const bool simple = wave.lanes == 32 && in.neg == 0 && in.neg_hi == 0 && in.src[2].is_vgpr();
+  u32* d[8];
+  if (simple) {   // in place
+    Pointers a, b, c;
+    for (u32 v = 0; v < 8; v++) {
+      a.row[v] = wave.vgpr_base[0][in.src[0].vgpr() + v].data();
+      b.row[v] = wave.vgpr_base[0][in.src[1].vgpr() + v].data();
+      c.row[v] = wave.vgpr_base[0][in.src[2].vgpr() + v].data();
+      d[v] = wave.vgpr_base[0][in.dst.vgpr() + v].data();
+    }
+    return silicon::wmma_f32(factor, a.row, b.row, c.row, d);
+  }
+  alignas(64) Fragment a, b, c;
+  if (!gather_factor(wave, in.src[0], 8, a) || !gather_factor(wave, in.src[1], 8, b)) return;
+  gather_sum(wave, in, in.src[2].is_vgpr() ? 0 : wave.scalar(in.src[2].code, in), c);
+  flip_signs(a, 0, in);
+  flip_signs(b, 1, in);
+  modify_sum(c, in, 0x80000000);
+  for (u32 v = 0; v < 8; v++) d[v] = c[v];
+  silicon::wmma_f32(factor, pointers(a).row, pointers(b).row, pointers(c).row, d);
+  scatter(wave, in, c);
+}
+
+// 16-bit results: one half of each register, by OPSEL[2]; the other half stays. Narrowed after every step.
+template <silicon::Factor factor>
+void v_wmma_16(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  alignas(64) Fragment a, b, c, old;
+  if (!gather_factor(wave, in.src[0], 8, a) || !gather_factor(wave, in.src[1], 8, b)) return;
+  u32 constant = 0;
+  if (!in.src[2].is_vgpr()) {
+    constant = factor == silicon::Factor::f16 ? scalar_half(wave, in.src[2].code, in)
+                                              : wave.scalar(in.src[2].code, in) >> 16;
+    constant = (constant & 0xffff) | constant << 16;
+  }
+  gather_sum(wave, in, constant, c);
+  flip_signs(a, 0, in);
+  flip_signs(b, 1, in);
+  const u32 shift = (in.opsel & 4) != 0 ? 16 : 0;
+  const bool to_max = (wave.mode >> 23 & 1) != 0;
+  modify_sum(c, in, 0x8000u << shift);
+  for (u32 v = 0; v < 8; v++)
+    for (u32 lane = 0; lane < half_lanes; lane++) {
+      const u32 odd = lane >> 4, row = 2 * v + odd + 16 * odd;
+      u16 sum = u16(c[v][lane] >> shift);
+      for (u32 k = 0; k < 8; k++) sum = silicon::dot2_packed(factor, a[k][row], b[k][lane], sum, to_max);
+      const u32 kept = element(wave, in.dst.vgpr(), v, lane) & ~(0xffffu << shift);
+      old[v][lane] = kept | u32(sum) << shift;
+    }
+  scatter(wave, in, old);
+}
+
+// iu8: four registers of four bytes; iu4: two of eight. NEG[0], NEG[1]: the factor is signed.
+template <u32 bits>
+void v_wmma_integer(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  if ((in.neg & 4) != 0 || in.neg_hi != 0) return wave.raise("undefined", "neg bits of an integer WMMA");
+  constexpr u32 count = bits / 2;
+  alignas(64) Fragment a, b, c, result;
+  if (!gather_factor(wave, in.src[0], count, a) || !gather_factor(wave, in.src[1], count, b)) return;
+  gather_sum(wave, in, in.src[2].is_vgpr() ? 0 : wave.scalar(in.src[2].code, in), c);
+  const bool a_signed = (in.neg & 1) != 0, b_signed = (in.neg & 2) != 0;
+  const auto part = [](u32 word, u32 i, bool is_signed) {
+    const u32 up = word << (32 - bits - i * bits);
+    return is_signed ? i32(up) >> (32 - bits) : i32(up >> (32 - bits));
+  };
+  for (u32 v = 0; v < 8; v++)
+    for (u32 lane = 0; lane < half_lanes; lane++) {
+      const u32 odd = lane >> 4, row = 2 * v + odd + 16 * odd;
+      i64 sum = i32(c[v][lane]);
+      for (u32 k = 0; k < count; k++)
+        for (u32 i = 0; i < 32 / bits; i++) sum += part(a[k][row], i, a_signed) * part(b[k][lane], i, b_signed);
+      result[v][lane] = in.clamp ? u32(arith::clamp_to<i32>(sum)) : u32(sum);
+    }
+  scatter(wave, in, result);
+}
+
+constexpr Binding bindings[] = {
+    {Opcode::v_wmma_f32_16x16x16_f16, v_wmma_f32<silicon::Factor::f16>},
+    {Opcode::v_wmma_f32_16x16x16_bf16, v_wmma_f32<silicon::Factor::bf16>},
+    {Opcode::v_wmma_f16_16x16x16_f16, v_wmma_16<silicon::Factor::f16>},
+    {Opcode::v_wmma_bf16_16x16x16_bf16, v_wmma_16<silicon::Factor::bf16>},
+    {Opcode::v_wmma_i32_16x16x16_iu8, v_wmma_integer<8>},
+    {Opcode::v_wmma_i32_16x16x16_iu4, v_wmma_integer<4>},
+};
+
+}  // namespace
+
+std::span<const Binding> wmma_bindings() { return bindings; }
+
+}  // namespace amlm::isa
