@@ -17,7 +17,6 @@ std::span<const Binding> wmma_bindings();
 std::span<const Binding> cross_lane_bindings();
 std::span<const Binding> salu_bindings();
 std::span<const Binding> salu_float_bindings();
-std::span<const Binding> mode_bindings();
 Handler vopd_handler(const Instruction& in);   // null when a half is not executed
 
 }  // namespace amlm::isa

@@ -10,10 +10,6 @@
 
 namespace amlm::isa {
 
-// Until the ALU has its handlers.
-__attribute__((weak)) Handler handler_for(const Instruction&) { return nullptr; }
-__attribute__((weak)) bool wants_whole_wave(const Instruction&) { return false; }
-
 namespace {
 
 void fault_no_execute(Wave& wave, const Step& step) {
