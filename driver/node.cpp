@@ -68,7 +68,10 @@ Result<void> require_gfx1151(const Device::Impl& device, const std::string& node
     return fail(ErrorCode::no_device, text("%s is gfx%u%u%x, not gfx1151 (Strix Halo)", chip.c_str(), facts.gfx_major,
                                            facts.gfx_minor, facts.gfx_step));
   u32 accel_working = 0;
-  query_info(device.fd, {.id = AMDGPU_INFO_ACCEL_WORKING}, &accel_working, sizeof accel_working);
+  if (const int error = query_info(device.fd, {.id = AMDGPU_INFO_ACCEL_WORKING}, &accel_working, sizeof accel_working);
+      error != 0)
+    return fail(ErrorCode::kernel, chip + ": the kernel refuses to tell whether its engines work: " +
+                                       std::strerror(-error), -error);
   if (accel_working == 0)
     return fail(ErrorCode::kernel,
                 chip + ": the kernel could not start its engines (accel_working is 0). See: sudo dmesg | grep "
