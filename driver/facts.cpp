@@ -24,10 +24,10 @@ constexpr struct { u32 type; const char* name; } firmware_types[] = {
     {0x1A, "MES"}, {0x1B, "IMU"}};
 
 std::string marketing_name(const Device::Impl& device) {
-  if (const char* name = amdgpu_get_marketing_name(device.handle)) return name;
-  // libdrm's list is older than the chip on Debian 12.
+  // libdrm's list is older than the chip on Debian 12 and gives a general name.
   if (device.facts.pci_device == strix_halo && device.facts.pci_revision == 0xC1) return "AMD Radeon 8060S Graphics";
-  return text("AMD GPU 1002:%04x rev %02x", device.facts.pci_device, device.facts.pci_revision);
+  const char* name = amdgpu_get_marketing_name(device.handle);
+  return name != nullptr ? name : text("AMD GPU 1002:%04x rev %02x", device.facts.pci_device, device.facts.pci_revision);
 }
 
 Result<void> ask(const Device::Impl& device, const InfoQuery& query, void* bytes, u32 size_bytes, const char* what) {

@@ -1,5 +1,5 @@
-// Every ioctl of the driver's life fails once, in turn (the virtual GPU's injection): no crash, a sentence for each refusal,
-// and nothing of GTT stays behind.
+// Every ioctl of the driver's life fails once, in turn (the virtual GPU's injection): no crash, a sentence for each
+// refusal, and nothing of GTT stays behind.
 #include <catch2/catch.hpp>
 #include <dlfcn.h>
 
