@@ -31,17 +31,17 @@ class Writer {
   Program write(u64 seed, const std::string& name) {
     Program program{.seed = seed, .name = name};
     const bool uses_lds = below(2);
-    program.phases = uses_lds ? 1 + 2 * (1 + below(2)) : 1;
+    program.phases = uses_lds ? 2 * (1 + below(2)) : 1;   // write, barrier, read, ...
     for (u32 phase = 0; phase < program.phases; ++phase) {
       out_ += fmt::format("FN void {}_phase{}(State* s, LDS Shared* l, const u32* in, const u32* uni, u32* out, u32* sum) {{\n",
                           name, phase);
       if (phase == 0) read_inputs();
-      if (phase % 2 == 0 && phase) read_lds();
+      if (phase % 2) read_lds();
       uniform_only_ = true;
       statements(1 + below(3), 1);
       uniform_only_ = false;
       statements(3 + below(6), 2);
-      if (phase % 2 == 0 && phase + 1 < program.phases) write_lds();
+      if (phase % 2 == 0 && uses_lds) write_lds();
       if (phase + 1 == program.phases) write_outputs();
       out_ += "}\n";
     }
