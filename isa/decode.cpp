@@ -52,14 +52,14 @@ bool Decoder::take_literal() {
 }
 
 // Tuples: pairs start at an even register, larger ones at a multiple of four (guide 3.3.1.3), and stay inside their
-// file. NULL stands for any size.
+// file. NULL stands for one register or two.
 bool Decoder::scalar_register(Operand& operand, u32 code, u32 count_dw) {
   const u32 align = count_dw == 1 ? 1 : count_dw == 2 ? 2 : 4;
   const u32 last = code + count_dw - 1;
   const bool in_file = last <= code_vcc_hi ? (code >= 106 || last < 106) : code >= 108 && last <= 123;
   const bool alone = count_dw == 1 && (code == code_m0 || code == code_exec_hi);
-  const bool exec = code == code_exec_lo && count_dw <= 2;
-  if (code != code_null && !alone && !exec && (!in_file || code % align != 0))
+  const bool pair = count_dw <= 2 && (code == code_exec_lo || code == code_null);
+  if (!alone && !pair && (!in_file || code % align != 0))
     return fail("scalar operand %u cannot be %u registers", code, count_dw);
   operand = {u16(code), u8(count_dw)};
   return true;
@@ -84,6 +84,7 @@ bool Decoder::vgpr(Operand& operand, u32 number, u32 count_dw) {
 bool Decoder::source(Operand& operand, u32 code, OperandInfo expected, u32 slot) {
   const u32 count = dwords_of(expected.type);
   if (expected.where == Where::scalar_register && code >= 128) return fail("source %u must be a scalar register", slot);
+  if (expected.where == Where::lane_select && code >= code_literal) return fail("source %u must be a lane number", slot);
   if (code >= code_vgpr0) {
     if (expected.where == Where::scalar || expected.type == Type::MASK) return fail("source %u cannot be a VGPR", slot);
     return vgpr(operand, code - code_vgpr0, count);

@@ -87,14 +87,11 @@ bool Decoder::buffer(Format format) {
   if (address_dw && !vgpr(in.src[0], take(1, 0, 8), address_dw)) return false;
   const bool returns = op->dst_count && (!op->effects.has(Flag::GLC_RETURNS) || in.glc);
   const bool stores = op->src[1].type != Type::NO;
-  const u32 data = take(1, 8, 8);
   if (returns && format == Format::mubuf && op->op_class == OpClass::vmem_load) in.tfe = take(1, 21, 1);
   const u32 status_dw = in.tfe ? 1 : 0;  // TFE: one more register takes the residency status
-  if (stores && !vgpr(in.src[1], data, dwords_of(op->src[1].type))) return false;
-  if (returns && !vgpr(in.dst, data, dwords_of(op->dst[0].type) + status_dw)) return false;
-  const u32 resource = 4 * take(1, 16, 5);
-  if (resource == code_null) return fail("the buffer resource cannot be NULL");
-  return scalar_register(in.src[2], resource, 4) && source(in.src[3], take(1, 24, 8), op->src[3], 3);
+  if (stores && !vgpr(in.src[1], take(1, 8, 8), dwords_of(op->src[1].type))) return false;
+  if (returns && !vgpr(in.dst, take(1, 8, 8), dwords_of(op->dst[0].type) + status_dw)) return false;
+  return scalar_register(in.src[2], 4 * take(1, 16, 5), 4) && source(in.src[3], take(1, 24, 8), op->src[3], 3);
 }
 
 }  // namespace amlm::isa

@@ -232,7 +232,8 @@ void Encoder::buffer() {
   put(1, 22, 1, in.offen);
   put(1, 23, 1, in.idxen);
   if (in.src[0].present()) put(1, 0, 8, in.src[0].code);
-  put(1, 8, 8, in.src[1].present() ? in.src[1].code : in.dst.code);
+  if (in.src[1].present()) put(1, 8, 8, in.src[1].code);
+  else if (in.dst.present()) put(1, 8, 8, in.dst.code);
   put(1, 16, 5, in.src[2].code / 4u);
   put(1, 24, 8, in.src[3].code);
 }

@@ -151,7 +151,7 @@ void Printer::vector_modifiers() {
     const bool mix = op.src[0].type == Type::MIX;
     const u32 all = (1u << op.src_count) - 1;
     packed_list("op_sel", in.opsel, 0);
-    packed_list("op_sel_hi", in.opsel_hi & all, mix ? 0 : all);
+    if (modifiers(op).opsel) packed_list("op_sel_hi", in.opsel_hi & all, mix ? 0 : all);
     if (!mix) packed_list("neg_lo", in.neg, 0);
     if (!mix) packed_list("neg_hi", in.neg_hi, 0);
   } else if (in.opsel && !native_vector()) {

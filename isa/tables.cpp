@@ -30,6 +30,7 @@ constexpr Effects R(Special s) { return {.reads = u8(s)}; }
 constexpr Effects W(Special s) { return {.writes = u8(s)}; }
 constexpr Effects RW(Special s) { return {.reads = u8(s), .writes = u8(s)}; }
 constexpr OperandInfo S(Type type) { return {type, Where::scalar}; }
+constexpr OperandInfo L(Type type) { return {type, Where::lane_select}; }
 constexpr OperandInfo SR(Type type) { return {type, Where::scalar_register}; }
 constexpr OperandInfo V(Type type) { return {type, Where::vgpr}; }
 constexpr OperandInfo VK(Type type) { return {type, Where::vgpr_or_inline}; }

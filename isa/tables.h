@@ -12,7 +12,7 @@
 //   format   enumerator of Format.
 //   writes   W(types): dst, then sdst. RW(types): the old value of dst is read too (fmac, writelane, v_swap).
 //   reads    R(types): src[0], src[1], ... in order. Types are in isa/tables/types.inc. S(t): scalar register or
-//            constant; SR(t): scalar register; V(t): VGPR only; VK(t): VGPR or inline constant.
+//            constant; SR(t): scalar register; L(t): SGPR or inline constant; V(t): VGPR only; VK(t): VGPR or inline constant.
 //   effects  what the operands do not show, joined by `+`: R(x), W(x), RW(x) with x of SCC, EXEC, VCC, M0, MODE,
 //            and flags (enum Flag). That vector instructions obey EXEC, and float ones MODE, is not repeated.
 //   class    enumerator of OpClass.
@@ -74,6 +74,7 @@ const TypeInfo& info(Type type);
 enum class Where : u8 {
   by_format,       // what the encoding's field can hold
   scalar,          // SGPR or constant
+  lane_select,     // SGPR or inline constant
   scalar_register, // SGPR, VCC, TTMP, NULL, M0, EXEC
   vgpr,
   vgpr_or_inline,
