@@ -15,6 +15,7 @@ bool Decoder::smem() {
     in.glc = take(0, 14, 1);
     in.dlc = take(0, 13, 1);
     if (!scalar_register(in.dst, take(0, 6, 7), dwords_of(op->dst[0].type))) return false;
+    if (in.dst.code > code_null) return fail("a scalar load cannot write M0 or EXEC");
   } else {
     in.offset1 = u8(take(0, 6, 7));      // s_atc_probe: kind of access
   }

@@ -78,7 +78,8 @@ const char* why_only_llvm(const DecodeError& error) {
   struct Reason { const char* part; const char* name; };
   static constexpr Reason reasons[] = {
       {"graphics instructions are not decoded", "graphics"}, {"is no source operand", "absent-sources"},
-      {"VDST must say so", "compare-destination"}, {"scalar destination", "compare-destination"},
+      {"VDST must say so", "scalar-destinations"}, {"scalar destination", "scalar-destinations"},
+      {"is no SGPR", "scalar-destinations"},
       {"cannot be 2 registers", "misaligned-tuples"}, {"cannot be 4 registers", "misaligned-tuples"},
       {"cannot be 8 registers", "misaligned-tuples"}, {"cannot be 16 registers", "misaligned-tuples"},
       {"undefined code", "delay-codes"}, {"the register must be NULL", "wait-registers"},

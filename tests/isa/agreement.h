@@ -13,7 +13,7 @@ namespace amlm::isa::test {
 // Names of ERRATA.md's sections on the decoder.
 inline constexpr const char* errata[] = {
     "reserved-bits", "integer-modifiers", "sixteen-bit-halves", "unused-third-source", "misaligned-tuples",
-    "absent-sources", "compare-destination", "flat-offset", "graphics", "newer-forms", "operand-kinds", "packed-dpp",
+    "absent-sources", "scalar-destinations", "flat-offset", "graphics", "newer-forms", "operand-kinds", "packed-dpp",
     "delay-codes", "wait-registers", "texture-faults", "unspellable",
 };
 
