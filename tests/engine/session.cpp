@@ -1,0 +1,241 @@
+// The session on a device: its logits against the plain forward pass, batches against single tokens, what it promises.
+// Runs on the virtual gfx1151 in strict mode, and unchanged on a real one.
+#include "engine/session.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstdlib>
+
+#include "engine/model/model.h"
+#include "engine/sampler/sampler.h"
+#include "tests/engine/gguf_builder.h"
+#include "tests/reference/llama.h"
+
+using namespace amlm;
+
+namespace {
+
+Device& device() {
+  static auto opened = Device::open({});
+  INFO((opened ? "" : opened.error().sentence));
+  REQUIRE(opened.has_value());
+  return **opened;
+}
+
+std::string model_path() {
+  const char* given = std::getenv("AMLM_MODEL");
+  return given ? given : std::string(AMLM_DEMO_FOLDER) + "/fairytale-7m-q8_0.gguf";
+}
+
+const Model& demo_model() {
+  static const auto model = Model::open(model_path());
+  INFO((model ? "" : model.error().sentence));
+  REQUIRE(model.has_value());
+  return **model;
+}
+
+std::unique_ptr<Session> make(const Model& model, const SessionOptions& options) {
+  auto session = Session::create(device(), model, options);
+  INFO((session ? "" : session.error().sentence));
+  REQUIRE(session.has_value());
+  return *std::move(session);
+}
+
+template <class T> void must(const Result<T>& result) {
+  INFO((result ? "" : result.error().sentence));
+  REQUIRE(result.has_value());
+}
+
+// Largest difference as a part of the largest logit.
+f64 difference(std::span<const f32> a, std::span<const f32> b) {
+  REQUIRE(a.size() == b.size());
+  f64 largest = 0, apart = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!std::isfinite(a[i]) || !std::isfinite(b[i])) return INFINITY;
+    largest = std::max(largest, std::fabs(static_cast<f64>(a[i])));
+    apart = std::max(apart, std::fabs(static_cast<f64>(a[i]) - b[i]));
+  }
+  return apart / largest;
+}
+
+Sampler greedy() { return Sampler({.temperature = 0}); }
+
+std::vector<u32> generate(Session& session, std::span<const u32> prompt, u32 count) {
+  Sampler sampler = greedy();
+  must(session.prefill(prompt));
+  std::vector<u32> out;
+  for (u32 i = 0; i < count; ++i) {
+    const auto id = session.next(sampler);
+    must(id);
+    out.push_back(*id);
+  }
+  return out;
+}
+
+const std::string prompt_text = "Once upon a time, there was a little girl named Lily.";
+
+}  // namespace
+
+TEST_CASE("logits of a batch and of single tokens are those of the plain forward pass") {
+  const Model& model = demo_model();
+  const auto prompt = model.tokenizer().encode(prompt_text);
+  must(prompt);
+  auto plain = reference::Llama::load(model);
+  must(plain);
+  std::vector<f32> wanted;
+  for (const u32 id : *prompt) wanted = plain->step(id);
+
+  const auto session = make(model, {.context = 64, .batch = 64});
+  must(session->prefill_by_token(*prompt));
+  const std::vector<f32> by_token(session->logits().begin(), session->logits().end());
+  CHECK(difference(wanted, by_token) < 1e-2);
+  REQUIRE(session->position() == prompt->size());
+  session->reset();
+  REQUIRE(session->position() == 0);
+  must(session->prefill(*prompt));
+  CHECK(difference(wanted, session->logits()) < 1e-2);
+  CHECK(difference(by_token, session->logits()) < 1e-2);
+}
+
+TEST_CASE("greedy ids are the plain forward pass's; allocations, submissions, ahead") {
+  const Model& model = demo_model();
+  const auto prompt = model.tokenizer().encode(prompt_text);
+  auto plain = reference::Llama::load(model);
+  std::vector<f32> logits;
+  for (const u32 id : *prompt) logits = plain->step(id);
+  std::vector<u32> wanted;
+  constexpr u32 count = 12;
+  for (u32 i = 0; i < count; ++i) {
+    wanted.push_back(reference::argmax(logits));
+    logits = plain->step(wanted.back());
+  }
+  const auto session = make(model, {.context = 64, .batch = 5});         // three batches: two slots take turns
+  const u64 allocations = device().allocation_count();
+  CHECK(generate(*session, *prompt, count) == wanted);
+  REQUIRE(session->stats().decode_tokens == count - 1);                  // the first came from the prompt
+  REQUIRE(session->cost().submits == 1);
+  REQUIRE(session->cost().dispatches_per_layer == 5);
+  session->reset();
+  must(session->prefill(std::span(*prompt).first(7)));                   // a prompt in two pieces is the same
+  Sampler sampler = greedy();
+  CHECK(generate(*session, std::span(*prompt).subspan(7), count) == wanted);
+  REQUIRE(device().allocation_count() == allocations);
+
+  const auto ahead = make(model, {.context = 64, .batch = 64, .decode_ahead = 3});
+  CHECK(generate(*ahead, *prompt, count) == wanted);
+}
+
+TEST_CASE("a token that next() returned goes into the context before more text") {
+  const Model& model = demo_model();
+  const auto prompt = model.tokenizer().encode("One day");
+  const auto session = make(model, {.context = 32, .batch = 32, .decode_ahead = 2});
+  std::vector<u32> text = *prompt;
+  Sampler sampler = greedy();
+  must(session->prefill(text));
+  for (u32 i = 0; i < 3; ++i) {
+    const auto id = session->next(sampler);
+    must(id);
+    text.push_back(*id);
+  }
+  REQUIRE(session->position() == text.size() - 1);
+  const std::vector<u32> more{text[1], text[2]};
+  must(session->prefill(more));
+  text.insert(text.end(), more.begin(), more.end());
+  REQUIRE(session->position() == text.size());
+  const std::vector<f32> logits(session->logits().begin(), session->logits().end());
+  session->reset();
+  must(session->prefill(text));
+  CHECK(difference(logits, session->logits()) < 1e-2);
+}
+
+TEST_CASE("a full context, a prompt too long, ids out of range") {
+  const Model& model = demo_model();
+  const auto session = make(model, {.context = 8, .batch = 8, .decode_ahead = 3});
+  const std::vector<u32> nine(9, 400);
+  const auto refused = session->prefill(nine);
+  REQUIRE_FALSE(refused.has_value());
+  REQUIRE(refused.error().code == ErrorCode::too_long);
+  REQUIRE(session->prefill(std::vector<u32>{1, ~0u}).error().code == ErrorCode::usage);
+  Sampler sampler = greedy();
+  must(session->prefill(std::span(nine).first(6)));
+  for (u32 i = 0; i < 3; ++i) must(session->next(sampler));              // tokens 6 and 7 fit, token 8 is only chosen
+  const auto full = session->next(sampler);
+  REQUIRE_FALSE(full.has_value());
+  REQUIRE(full.error().code == ErrorCode::too_long);
+  REQUIRE(session->position() == 8);
+}
+
+TEST_CASE("sampling repeats with its seed and is the CPU's choice") {
+  const Model& model = demo_model();
+  const auto prompt = model.tokenizer().encode("The king");
+  const auto session = make(model, {.context = 32, .batch = 32});
+  const auto draw = [&](u64 seed) {
+    session->reset();
+    Sampler sampler({.temperature = 1.5f, .top_k = 0, .top_p = 1, .min_p = 0, .seed = seed});
+    must(session->prefill(*prompt));
+    std::vector<u32> out;
+    for (u32 i = 0; i < 8; ++i) {
+      const auto id = session->next(sampler);
+      must(id);
+      out.push_back(*id);
+    }
+    return out;
+  };
+  const auto first = draw(3);
+  CHECK(draw(3) == first);
+  CHECK(draw(4) != first);
+  // The choice entered the context: the same text as a prompt gives the same logits.
+  const std::vector<f32> logits(session->logits().begin(), session->logits().end());
+  std::vector<u32> text = *prompt;
+  const auto second = draw(3);
+  text.insert(text.end(), second.begin(), second.end() - 1);
+  const std::vector<f32> sampled(session->logits().begin(), session->logits().end());
+  session->reset();
+  must(session->prefill(text));
+  CHECK(difference(sampled, session->logits()) < 1e-2);
+}
+
+TEST_CASE("batch logits are each token's logits") {
+  const Model& model = demo_model();
+  const auto prompt = model.tokenizer().encode("A fox met a frog.");
+  const auto session = make(model, {.context = 32, .batch = 32, .all_logits = true});
+  must(session->prefill(*prompt));
+  const u32 vocabulary = model.config().vocabulary;
+  const std::vector<f32> all(session->batch_logits().begin(), session->batch_logits().end());
+  REQUIRE(all.size() == prompt->size() * vocabulary);
+  auto plain = reference::Llama::load(model);
+  for (size_t i = 0; i < prompt->size(); ++i)
+    CHECK(difference(plain->step((*prompt)[i]), std::span(all).subspan(i * vocabulary, vocabulary)) < 1e-2);
+}
+
+TEST_CASE("cancelling stops between submissions, and the session can go on") {
+  const Model& model = demo_model();
+  std::atomic<bool> cancelled = false;
+  const auto session = make(model, {.context = 32, .batch = 4, .cancelled = &cancelled});
+  const auto prompt = model.tokenizer().encode("There was a king");
+  cancelled = true;
+  REQUIRE(session->prefill(*prompt).error().code == ErrorCode::interrupted);
+  cancelled = false;
+  must(session->prefill(*prompt));
+  REQUIRE(session->position() == prompt->size());
+}
+
+TEST_CASE("a model of zeros and a model of NaN are refused by name") {
+  tests::GgufBuilder builder = tests::tiny_llama();
+  const auto refused = [&](std::string_view part) {
+    const tests::Bytes bytes = builder.build();
+    auto file = GgufFile::parse(ByteSource::from_bytes(bytes, "test"));
+    const auto model = Model::load(*std::move(file));
+    must(model);
+    const auto session = Session::create(device(), **model, {.context = 32, .batch = 32});
+    REQUIRE_FALSE(session.has_value());
+    INFO(session.error().sentence);
+    REQUIRE(session.error().code == ErrorCode::bad_model);
+    REQUIRE(session.error().sentence.find(part) != std::string::npos);
+  };
+  const f32 not_a_number = NAN;
+  std::memcpy(builder.tensor("blk.0.ffn_up.weight").data.data() + 400, &not_a_number, 4);
+  refused("tensor 'blk.0.ffn_up.weight' holds a number that is not finite");
+  for (auto& tensor : builder.tensors) std::fill(tensor.data.begin(), tensor.data.end(), u8{0});
+  refused("all zeros");
+}
