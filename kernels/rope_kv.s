@@ -146,7 +146,6 @@ kernel rope_kv
 
 .Lrope_next_pass:
   s_mov_b32     exec_lo, -1
-  s_waitcnt     vmcnt(0)                // turn, when the wave had no head
   v_add_nc_u32  v[index], 0x80, v[index]
   s_add_u32     s[dim], s[dim], 0x80
   s_cmp_lt_u32  s[dim], s[head_size]

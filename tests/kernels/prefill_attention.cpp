@@ -48,7 +48,7 @@ Problem make_problem(std::mt19937_64& random, const Case& c, Scores scores) {
   return p;
 }
 
-std::vector<u16> run_attention(Machine& machine, Problem& p, u64 order_seed, isa::Counters* counts = nullptr) {
+std::vector<u16> run_attention(Machine& machine, Problem& p, u64 order_seed, isa::RunReport* report_out = nullptr) {
   const Case& c = p.shape;
   machine.clear();
   std::vector<u16> out(p.q.size(), canary);
@@ -60,7 +60,7 @@ std::vector<u16> run_attention(Machine& machine, Problem& p, u64 order_seed, isa
   const u32 groups = (c.tokens + kernels::attn_group_tokens - 1) / kernels::attn_group_tokens;
   const auto report =
       machine.run("attn_prefill_" + std::to_string(c.head_size), args, {c.heads, groups, 1}, order_seed);
-  if (counts) *counts = report.counters;
+  if (report_out) *report_out = report;
   return out;
 }
 
@@ -147,6 +147,19 @@ TEST_CASE("attn_prefill with scores that a plain softmax would lose") {
   check_cases({{2, 1, 64, 70, 40}, {1, 1, 96, 40, 0}}, Scores::growing);
 }
 
+TEST_CASE("attn_prefill needs each of its waits and barriers") {
+  Machine machine;
+  std::mt19937_64 random(test_seed());
+  for (const u32 size : {32u, 64u, 96u, 128u}) {
+    Problem p = make_problem(random, {1, 1, size, 40, 70}, Scores::even);
+    machine.check_mutants("attn_prefill_" + std::to_string(size), [&] {
+      isa::RunReport report;
+      run_attention(machine, p, 1, &report);
+      return report;
+    });
+  }
+}
+
 // The header of attn_prefill.s, for eight steps of one wave in which no maximum grows.
 TEST_CASE("attn_prefill's step costs what its header says") {
   struct Cost { u32 head_size; u64 wmma, valu, vmem_load, lds; };
@@ -155,9 +168,11 @@ TEST_CASE("attn_prefill's step costs what its header says") {
   for (const Cost& cost : {Cost{64, 16, 92, 6, 38}, Cost{128, 32, 100, 12, 72}}) {
     isa::Counters counts[2];
     for (u32 i = 0; i < 2; ++i) {
+      isa::RunReport report;
       Problem p = make_problem(random, {1, 1, cost.head_size, 64, 256 + 256 * i}, Scores::even);
       std::fill(p.q.begin(), p.q.end(), u16(0));
-      run_attention(machine, p, 1, &counts[i]);
+      run_attention(machine, p, 1, &report);
+      counts[i] = report.counters;
     }
     INFO("head size " << cost.head_size);
     CHECK(counts[1].wmma - counts[0].wmma == 32 * cost.wmma);

@@ -34,6 +34,8 @@ TEST_CASE("rmsnorm_f16") {
     const kernels::RmsnormArgs args{.x = machine.map(x, readable, "x"),
                                     .weight = machine.map(weight, readable, "weight"),
                                     .y = machine.map(y, writable, "y"), .columns = columns, .epsilon = 1e-5f};
+    if (columns == 1028)
+      machine.check_mutants("rmsnorm_f16", [&] { return machine.run("rmsnorm_f16", args, {tokens, 1, 1}, 1); });
     machine.run("rmsnorm_f16", args, {tokens, 1, 1}, random());
     for (u32 t = 0; t < tokens; ++t) {
       f64 square = 0;
@@ -58,7 +60,9 @@ TEST_CASE("swiglu_f16") {
     machine.clear();
     const kernels::SwigluArgs args{.gate_up = machine.map(gate_up, readable, "gate_up"),
                                    .h = machine.map(h, writable, "h"), .rows = rows};
-    machine.run("swiglu_f16", args, {(rows + 255) / 256, tokens, 1}, random());
+    const std::array<u32, 3> groups{(rows + 255) / 256, tokens, 1};
+    if (rows == 260) machine.check_mutants("swiglu_f16", [&] { return machine.run("swiglu_f16", args, groups, 1); });
+    machine.run("swiglu_f16", args, groups, random());
     for (u32 t = 0; t < tokens; ++t) {
       for (u32 i = 0; i < rows; ++i) {
         const f64 gate = gate_up[u64(t) * 2 * rows + i], up = gate_up[u64(t) * 2 * rows + rows + i];
@@ -91,6 +95,8 @@ TEST_CASE("rope_kv") {
         .q = machine.map(q, writable, "q"), .k_cache = machine.map(k, writable, "k"),
         .v_cache = machine.map(v, writable, "v"), .heads = c.heads, .kv_heads = c.kv_heads, .head_size = size,
         .context = c.context, .first_position = c.first_position};
+    if (size == 256)                     // two passes, and waves without a head
+      machine.check_mutants("rope_kv", [&] { return machine.run("rope_kv", args, {c.tokens, 1, 1}, 1); });
     machine.run("rope_kv", args, {c.tokens, 1, 1}, random());
     std::vector<bool> written(k.size());
     for (u32 t = 0; t < c.tokens && c.first_position + t < c.context; ++t) {

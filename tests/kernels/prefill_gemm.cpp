@@ -128,6 +128,21 @@ TEST_CASE("gemm gives the same bits in every order of waves") {
   }
 }
 
+TEST_CASE("gemm needs each of its waits and barriers") {
+  Machine machine;
+  std::mt19937_64 random(test_seed());
+  for (const WeightType type : {WeightType::f32, WeightType::f16, WeightType::bf16, WeightType::q8_0, WeightType::q4_0,
+                                WeightType::q4_k, WeightType::q6_k}) {
+    for (const Epilogue epilogue : {Epilogue::store, Epilogue::add}) {
+      const std::string kernel =
+          "gemm_" + std::string(kernels::name(type)) + (epilogue == Epilogue::store ? "_store" : "_add");
+      Problem p = make_problem(random, type, {40, 33, 256}, epilogue);
+      std::vector<f32> c;
+      machine.check_mutants(kernel, [&] { return run_gemm(machine, kernel, p, 1, c); });
+    }
+  }
+}
+
 // The table in gemm.inc, for eight K steps of one wave: what 256 more columns cost.
 TEST_CASE("gemm main loops cost what their table says") {
   struct Cost { WeightType type; u64 valu, vmem_load; };

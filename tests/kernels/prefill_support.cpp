@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "isa/tables.h"
 #include "tests/reference/dequantize.h"
 
 namespace amlm::test {
@@ -159,10 +160,38 @@ isa::RunReport Machine::run_bytes(const std::string& kernel, std::vector<u8>& ar
   dispatch.user_data[0] = static_cast<u32>(kernarg);
   const isa::RunReport report = executor_.run(dispatch, space_, {}, {.mode = isa::Mode::strict, .seed = seed});
   space_.erase(kernarg);
+  if (mutated_) return report;
   INFO("AMLM_TEST_SEED=" << test_seed() << ", order seed " << seed << ": "
                          << (report.fault ? report.fault->sentence : std::string()));
   REQUIRE_FALSE(report.fault.has_value());
   return report;
+}
+
+void Machine::check_mutants(const std::string& kernel, const std::function<isa::RunReport()>& runs) {
+  constexpr u32 s_nop = 0xbf800000;
+  std::vector<u32> words(image_.size() / 4);
+  std::memcpy(words.data(), image_.data(), words.size() * 4);
+  u32 mutants = 0;
+  for (u64 at = symbol(kernel) / 4; at < words.size();) {
+    const auto instruction = isa::decode(std::span(words).subspan(at));
+    REQUIRE(instruction);
+    if (instruction->opcode == isa::Opcode::s_endpgm) break;
+    if (instruction->opcode == isa::Opcode::s_waitcnt || instruction->opcode == isa::Opcode::s_barrier) {
+      std::memcpy(image_.data() + at * 4, &s_nop, 4);
+      executor_.forget();
+      mutated_ = true;
+      const isa::RunReport report = runs();
+      mutated_ = false;
+      std::memcpy(image_.data() + at * 4, &words[at], 4);
+      executor_.forget();
+      INFO(kernel << " without " << isa::print(*instruction) << " at +" << at * 4 - symbol(kernel));
+      CHECK(report.fault.has_value());
+      ++mutants;
+    }
+    at += instruction->size_dw;
+  }
+  CHECK(mutants > 0);
+  std::printf("%s: %u mutants\n", kernel.c_str(), mutants);
 }
 
 u64 test_seed() {

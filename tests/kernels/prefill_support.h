@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -25,12 +26,15 @@ class Machine {
   }
   void clear();
 
-  // One dispatch. A fault fails the test with its sentence.
+  // One dispatch. A fault fails the test with its sentence, but inside check_mutants.
   template <class Args>
   isa::RunReport run(const std::string& kernel, Args args, std::array<u32, 3> groups, u64 seed) {
     std::vector<u8> bytes(reinterpret_cast<u8*>(&args), reinterpret_cast<u8*>(&args + 1));
     return run_bytes(kernel, bytes, groups, seed);
   }
+
+  // Leaves out each s_waitcnt and each s_barrier of the kernel in turn; `runs` must then end in a fault. Prints how many.
+  void check_mutants(const std::string& kernel, const std::function<isa::RunReport()>& runs);
 
  private:
   u64 map_bytes(u8* host, u64 size_bytes, u8 access, std::string label);
@@ -43,6 +47,7 @@ class Machine {
   u64 next_va_ = 0;
   isa::AddressSpace space_;
   isa::Executor executor_;
+  bool mutated_ = false;
 };
 
 // The seed of this run: AMLM_TEST_SEED or 1. Printed with every failure.
