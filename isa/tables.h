@@ -3,7 +3,7 @@
 //
 //   OP(name, number, format, writes, reads, effects, class)
 //
-// OP       executed: the executor binds a handler to the name, so a row without one does not compile.
+// OP       executed: a handler is bound to the name (tests/isa/alu.cpp checks that exactly these rows have one).
 // OP_NAMED decodes, encodes and prints; running it is a fault that names it.
 //
 //   name     as llvm-mc spells it, without _e32/_e64/_dpp: an identifier, Opcode::name.
