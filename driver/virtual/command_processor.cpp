@@ -24,9 +24,8 @@ CommandProcessor::CommandProcessor(Gpu& gpu, Job& job, u64 start_ns)
     : gpu_(gpu), job_(job), vm_(*job.vm), strict_(gpu.config.mode == isa::Mode::strict), start_ns_(start_ns) {
   std::mt19937_64 random(gpu.config.seed ^ start_ns);
   for (u32& value : sh_) value = u32(random());
-  // The queue's earlier work is done: the kernel's fence of the last job saw to that.
   const std::lock_guard executing(vm_.executing);
-  vm_.caches.completed = vm_.caches.issued;
+  if (job.starts_idle) vm_.caches.completed = vm_.caches.issued;
   if (!job.ibs.empty() && (job.ibs[0].flags & AMDGPU_IB_FLAG_EMIT_MEM_SYNC)) invalidate(gcr_mem_sync);
 }
 

@@ -10,6 +10,8 @@ namespace {
 
 using reg::compute_dispatch_initiator;
 
+// A wave alone issues an instruction every four or five clocks at best: more than these in a job timeout cannot be.
+constexpr u64 wave_instructions_per_ms = 500'000;
 constexpr u32 max_group_lanes = 1024, max_lds_bytes = 64 << 10, shader_engines = 2, user_data_registers = 16;
 
 // Registers that every dispatch reads. The rest is read on a condition (check_registers) or is a hint.
@@ -181,11 +183,11 @@ CommandProcessor::Step CommandProcessor::dispatch(std::array<u32, 3> dims,
   if (label.empty()) label = label_of_code(vm_.space, d.code_va);
   d.label = label;
   if (d.groups[0] == 0 || d.groups[1] == 0 || d.groups[2] == 0) return Step::next;
-  const isa::RunReport report = vm_.executor.run(d, vm_.space, visibility(),
-                                                 {.mode = gpu_.config.mode,
-                                                  .seed = gpu_.config.seed + vm_.caches.issued,
-                                                  .host_threads = gpu_.config.host_threads});
-  return report_run(d, report);
+  const isa::RunOptions options{.mode = gpu_.config.mode,
+                                .seed = gpu_.config.seed + vm_.caches.issued,
+                                .instruction_limit = gpu_.config.job_timeout_ms * wave_instructions_per_ms,
+                                .host_threads = gpu_.config.host_threads};
+  return report_run(d, vm_.executor.run(d, vm_.space, visibility(), options));
 }
 
 CommandProcessor::Step CommandProcessor::report_run(const isa::Dispatch& dispatch, const isa::RunReport& report) {

@@ -76,12 +76,12 @@ u64 Gpu::host_ns() {
   return u64(now.tv_sec) * 1'000'000'000 + u64(now.tv_nsec);
 }
 
-u64 Gpu::now_ns() {
-  clock_ns_ = std::max(clock_ns_, host_ns());
-  return clock_ns_;
-}
+u64 Gpu::now_ns() const { return host_ns() + ahead_ns_; }
 
-void Gpu::advance_to(u64 time_ns) { clock_ns_ = std::max(clock_ns_, time_ns); }
+void Gpu::advance_to(u64 time_ns) {
+  const u64 now = now_ns();
+  if (time_ns > now) ahead_ns_ += time_ns - now;
+}
 
 u64 Gpu::ticks(u64 time_ns) { return u64(static_cast<unsigned __int128>(time_ns) * counter_khz / 1'000'000); }
 

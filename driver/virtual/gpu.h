@@ -48,8 +48,8 @@ class Gpu {
   void signal(const FencePtr& fence, int error);
   void wake();
 
-  // The GPU's clock: the host's, or further on when modelled time ran ahead of it.
-  u64 now_ns();
+  // The GPU's clock: the host's, plus what modelled time has ever run ahead of it.
+  u64 now_ns() const;
   void advance_to(u64 time_ns);
   static u64 host_ns();
   static u64 ticks(u64 time_ns);
@@ -61,7 +61,7 @@ class Gpu {
  private:
   Gpu();
   static void after_fork();
-  u64 clock_ns_ = 0;
+  u64 ahead_ns_ = 0;
   std::mutex mappings_mutex_;
   struct CpuMapping { u64 size_bytes; std::shared_ptr<Bo> bo; };
   std::map<u64, CpuMapping> mappings_;

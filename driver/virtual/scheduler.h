@@ -40,6 +40,7 @@ struct Job {
   u64 sequence = 0;
   std::vector<std::shared_ptr<Bo>> buffers;   // kept alive until the job is done
   std::unique_ptr<CommandProcessor> processor;
+  bool starts_idle = false;                   // all earlier work of its VM is known to be done when it starts
   u64 blocked_since_ns = 0;                   // host time; 0 = not blocked
 };
 using JobPtr = std::unique_ptr<Job>;

@@ -218,6 +218,8 @@ u64 queue(Submission& s) {
     job->vm = s.call.file.vm;
     job->context = s.context;
     job->buffers = s.buffers;
+    // Without a dependency the kernel lets a job begin while waves of the one before still run.
+    job->starts_idle = !s.dependencies.empty() || all_signalled(s.call.file.vm->always_valid_fences);
     if (leads) {
       job->dependencies.insert(job->dependencies.end(), members.begin(), members.end());
       job->user_fence = s.user_fence;

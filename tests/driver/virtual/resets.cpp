@@ -1,0 +1,118 @@
+// Jobs that take too long, and what contexts know afterwards.
+#include <errno.h>
+
+#include <catch2/catch.hpp>
+
+#include "tests/driver/virtual/bench.h"
+
+using namespace amlm;
+using namespace amlm::test;
+
+namespace {
+
+u64 state(const Bench& bench, u32 context) {
+  drm_amdgpu_ctx args{};
+  args.in.op = AMDGPU_CTX_OP_QUERY_STATE2;
+  args.in.ctx_id = context;
+  REQUIRE(call(bench.fd, DRM_IOCTL_AMDGPU_CTX, &args) == 0);
+  return args.out.state.flags;
+}
+
+// The dispatches of a job add up.
+Stream long_job(Bench& bench, u32 dispatches) {
+  Stream s = bench.begun();
+  for (u32 i = 0; i < dispatches; ++i) bench.launch(s, {.kernel = "busy", .number = 50'000});
+  return s;
+}
+
+}  // namespace
+
+TEST_CASE("a job past the timeout of the virtual clock is reset; only its context is guilty") {
+  Bench bench;
+  const u32 guilty = bench.context, innocent = bench.new_context();
+  CHECK(state(bench, guilty) == 0);
+  REQUIRE(set_option("job_timeout_ms", "1"));
+  CHECK(bench.wait(bench.submit(long_job(bench, 1))) == 0);
+  const i64 hung = bench.submit(long_job(bench, 16));
+  CHECK(bench.wait(hung) == -ETIME);
+  CHECK(last_fault().find("job-timeout") != std::string::npos);
+  REQUIRE(set_option("job_timeout_ms", "2000"));
+  CHECK(state(bench, guilty) == (AMDGPU_CTX_QUERY2_FLAGS_RESET | AMDGPU_CTX_QUERY2_FLAGS_GUILTY));
+  CHECK(state(bench, innocent) == AMDGPU_CTX_QUERY2_FLAGS_RESET);
+  CHECK(bench.submit(bench.begun()) == -ETIME);                          // the entity stays in error
+  const i64 sequence = bench.submit(bench.begun(), 0, 0, innocent);
+  CHECK(sequence == 1);
+  CHECK(bench.wait(sequence, 10'000'000'000, 0, innocent) == 0);
+  const u32 fresh = bench.new_context();
+  CHECK(state(bench, fresh) == 0);
+  drm_amdgpu_ctx args{};
+  args.in.op = AMDGPU_CTX_OP_QUERY_STATE;
+  args.in.ctx_id = innocent;
+  REQUIRE(call(bench.fd, DRM_IOCTL_AMDGPU_CTX, &args) == 0);
+  CHECK(args.out.state.reset_status == AMDGPU_CTX_UNKNOWN_RESET);
+  args = {};
+  args.in.op = AMDGPU_CTX_OP_QUERY_STATE;
+  args.in.ctx_id = innocent;
+  REQUIRE(call(bench.fd, DRM_IOCTL_AMDGPU_CTX, &args) == 0);
+  CHECK(args.out.state.reset_status == AMDGPU_CTX_NO_RESET);             // since the last call
+}
+
+TEST_CASE("an endless kernel ends with the timeout, and jobs behind it are cancelled") {
+  Bench bench;
+  REQUIRE(set_option("job_timeout_ms", "20"));
+  Stream s = bench.begun();
+  bench.launch(s, {.kernel = "endless"});
+  const i64 hung = bench.submit(s), behind = bench.submit(bench.begun());
+  CHECK(bench.wait(hung, 120'000'000'000) == -ETIME);
+  REQUIRE(set_option("job_timeout_ms", "2000"));
+  CHECK(bench.wait(behind) == -ECANCELED);
+  CHECK(last_fault().find("endless") != std::string::npos);
+}
+
+TEST_CASE("a wait for a value that nobody writes ends with the timeout") {
+  Bench bench;
+  Memory flag = bench.memory(page);
+  REQUIRE(set_option("job_timeout_ms", "50"));
+  Stream s = bench.begun();
+  s.packet(pm4::WaitRegMem{.function = 3, .mem_space = 1, .address = flag.va, .reference = 1, .mask = ~0u});
+  CHECK(bench.run_bad(s, "job-timeout").find("WAIT_REG_MEM") != std::string::npos);
+  REQUIRE(set_option("job_timeout_ms", "2000"));
+  bench.free(flag);
+}
+
+TEST_CASE("memory outlives a reset") {
+  Bench bench;
+  Memory out = bench.memory(page);
+  Stream good = bench.begun();
+  bench.launch(good, {.kernel = "fill", .out = out.va, .number = 3});
+  REQUIRE(bench.run(good) == 0);
+  Stream bad;
+  bad.words = {0xc000ee00, 0};
+  bench.run_bad(bad, "bad-packet");
+  CHECK(out.words[0] == 3);
+  Stream again = bench.begun();
+  bench.launch(again, {.kernel = "add", .out = out.va, .in = out.va, .number = 1});
+  CHECK(bench.run(again) == 0);
+  CHECK(out.words[0] == 4);
+  bench.free(out);
+}
+
+TEST_CASE("contexts: unknown ids, priorities, the stable power state") {
+  Bench bench;
+  const auto op = [&](u32 operation, u32 context, u32 flags = 0, i32 priority = 0) {
+    drm_amdgpu_ctx args{};
+    args.in = {.op = operation, .flags = flags, .ctx_id = context, .priority = priority};
+    const int error = call(bench.fd, DRM_IOCTL_AMDGPU_CTX, &args);
+    return error ? error : int(args.out.pstate.flags);
+  };
+  CHECK(op(AMDGPU_CTX_OP_FREE_CTX, 4711) == -EINVAL);
+  CHECK(op(AMDGPU_CTX_OP_QUERY_STATE2, 4711) == -EINVAL);
+  CHECK(op(77, bench.context) == -EINVAL);
+  CHECK(op(AMDGPU_CTX_OP_ALLOC_CTX, 0, 0, 12345) > 0);                   // garbage means normal
+  const u32 other = bench.new_context();
+  CHECK(op(AMDGPU_CTX_OP_SET_STABLE_PSTATE, bench.context, AMDGPU_CTX_STABLE_PSTATE_PEAK) >= 0);
+  CHECK(op(AMDGPU_CTX_OP_GET_STABLE_PSTATE, other) == AMDGPU_CTX_STABLE_PSTATE_PEAK);
+  CHECK(op(AMDGPU_CTX_OP_SET_STABLE_PSTATE, other, AMDGPU_CTX_STABLE_PSTATE_STANDARD) == -EBUSY);
+  CHECK(op(AMDGPU_CTX_OP_FREE_CTX, bench.context) >= 0);
+  CHECK(op(AMDGPU_CTX_OP_SET_STABLE_PSTATE, other, AMDGPU_CTX_STABLE_PSTATE_STANDARD) >= 0);
+}
