@@ -80,6 +80,11 @@ Device::Impl::~Impl() {
   if (fd >= 0) ::close(fd);
 }
 
+bool Device::Impl::holds(u64 va) const {
+  const auto after = buffers.upper_bound(va);
+  return after != buffers.begin() && va - std::prev(after)->first < std::prev(after)->second.size_bytes;
+}
+
 Device::Device() = default;
 Device::~Device() = default;
 

@@ -19,6 +19,8 @@ struct Device::Impl {
   u64 allocations = 0;
   u64 jobs_in_flight = 0;              // submitted by our queue and not yet seen to end
 
+  bool holds(u64 va) const;            // inside of a buffer
+
   Impl() = default;
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;

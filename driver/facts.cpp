@@ -27,7 +27,8 @@ std::string marketing_name(const Device::Impl& device) {
   // libdrm's list is older than the chip on Debian 12 and gives a general name.
   if (device.facts.pci_device == strix_halo && device.facts.pci_revision == 0xC1) return "AMD Radeon 8060S Graphics";
   const char* name = amdgpu_get_marketing_name(device.handle);
-  return name != nullptr ? name : text("AMD GPU 1002:%04x rev %02x", device.facts.pci_device, device.facts.pci_revision);
+  if (name != nullptr) return name;
+  return text("AMD GPU 1002:%04x rev %02x", device.facts.pci_device, device.facts.pci_revision);
 }
 
 Result<void> ask(const Device::Impl& device, const InfoQuery& query, void* bytes, u32 size_bytes, const char* what) {

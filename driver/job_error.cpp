@@ -15,8 +15,9 @@ struct GpuvmFault { u64 va; u32 status, hub; };
 // Flags of CTX QUERY_STATE2; older headers lack the last one.
 constexpr u64 state_reset = 1, state_vram_lost = 2, state_guilty = 4, state_reset_in_progress = 0x20;
 
-// GCVM_L2_PROTECTION_FAULT_STATUS of GC 11 (Linux include/asic_reg/gc/gc_11_0_0_sh_mask.h).
-constexpr u32 fault_permission_mask = 0xf << 4, fault_write = 1 << 18;
+// RW of GCVM_L2_PROTECTION_FAULT_STATUS in GC 11 (Linux include/asic_reg/gc/gc_11_0_0_sh_mask.h). Its permission bits do
+// not tell a page without the right from no page at all; our own list of buffers does.
+constexpr u32 fault_write = 1 << 18;
 
 std::string reason_of(const JobFailure& failure) {
   switch (failure.errno_value) {
@@ -39,9 +40,9 @@ std::string sentence_of(const JobFailure& failure) {
   std::string sentence = reason_of(failure);
   if (failure.has_fault) {
     const char* access = failure.fault_status & fault_write ? "write" : "read";
-    const char* why = failure.fault_status & fault_permission_mask ? "not permitted" : "not mapped";
-    sentence += text("; page fault: %s at 0x%llx, %s (%s)", access, static_cast<unsigned long long>(failure.fault_va),
-                     why, failure.fault_place.c_str());
+    const char* place = failure.fault_place.c_str();
+    sentence += failure.fault_in_buffer ? text("; page fault: %s of %s, which its pages do not allow", access, place)
+                                        : text("; page fault: %s at %s", access, place);
   }
   std::string states;
   const auto state = [&](u64 flag, const char* name) {
@@ -64,6 +65,7 @@ Error job_error(Device& device, amdgpu_context_handle context, int errno_value) 
     failure.has_fault = true;
     failure.fault_va = fault.va;
     failure.fault_status = fault.status;
+    failure.fault_in_buffer = device.impl().holds(fault.va);
     failure.fault_place = device.describe(fault.va);
   }
   return {ErrorCode::gpu_fault, errno_value, sentence_of(failure)};

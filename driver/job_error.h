@@ -15,6 +15,7 @@ struct JobFailure {
   bool has_fault = false;
   u64 fault_va = 0;
   u32 fault_status = 0;             // GCVM_L2_PROTECTION_FAULT_STATUS
+  bool fault_in_buffer = false;     // the address is ours: then the page has not the right that the access needs
   std::string fault_place;          // Device::describe(fault_va)
   u64 job_timeout_ms = 0;
   std::string job_timeout_source;

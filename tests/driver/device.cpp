@@ -187,7 +187,7 @@ TEST_CASE("a page fault names our buffer, and the queue recovers") {
   REQUIRE_FALSE(failed);
   INFO(failed.error().sentence);
   CHECK(failed.error().code == ErrorCode::gpu_fault);
-  CHECK(failed.error().sentence.find("page fault: write at 0x") != std::string::npos);
+  CHECK(failed.error().sentence.find("page fault: ") != std::string::npos);
   CHECK(failed.error().sentence.find("past the end of out") != std::string::npos);
   // Until recovery the queue repeats itself and touches the kernel no more.
   const auto refused = bench.queue.submit(std::array{BufferView{bench.ib.va(), 32}});
@@ -214,7 +214,7 @@ TEST_CASE("pages have the rights of their use") {
     const auto failed = bench.queue.wait(bench.submit(ib.finish()), std::chrono::seconds(60));
     REQUIRE_FALSE(failed);
     INFO(failed.error().sentence);
-    CHECK(failed.error().sentence.find("not permitted") != std::string::npos);
+    CHECK(failed.error().sentence.find("which its pages do not allow") != std::string::npos);
     CHECK(failed.error().sentence.find(bench.device->describe(target)) != std::string::npos);
     take(bench.queue.recover());
   }

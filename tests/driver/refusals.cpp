@@ -50,7 +50,8 @@ std::string opening(const std::function<void(DeviceRecord&)>& change) {
 TEST_CASE("opens for the test below", "[.][child]") {
   const auto device = Device::open({});
   const int code = device ? 0 : int(device.error().code);
-  std::printf("<<%d %s>>\n", code, device ? (*device)->facts().marketing_name.c_str() : device.error().sentence.c_str());
+  const std::string words = device ? (*device)->facts().marketing_name : device.error().sentence;
+  std::printf("<<%d %s>>\n", code, words.c_str());
 }
 
 TEST_CASE("a device that does not serve says why") {

@@ -23,13 +23,12 @@ TEST_CASE("a job that the kernel gave up") {
             .starts_with("the kernel cancelled our GPU job after an earlier one of ours had hung (ECANCELED); "
                          "context: guilty."));
   CHECK(sentence_of({.errno_value = ENODATA}).starts_with("the kernel stopped our GPU job, which hung (ENODATA"));
-  // status 0x00040b31: a write without permission; 0x00000800: a read of what is not mapped
   CHECK(sentence_of({.errno_value = ETIME, .has_fault = true, .fault_va = 0x1234000, .fault_status = 1 << 18 | 3 << 4,
-                     .fault_place = "weights+0x1c0"})
-            .find("; page fault: write at 0x1234000, not permitted (weights+0x1c0)") != std::string::npos);
-  CHECK(sentence_of(
-            {.errno_value = ETIME, .has_fault = true, .fault_va = 0x1000, .fault_status = 1 << 9, .fault_place = "x"})
-            .find("; page fault: read at 0x1000, not mapped (x)") != std::string::npos);
+                     .fault_in_buffer = true, .fault_place = "weights+0x1c0"})
+            .find("; page fault: write of weights+0x1c0, which its pages do not allow.") != std::string::npos);
+  CHECK(sentence_of({.errno_value = ETIME, .has_fault = true, .fault_va = 0x1000, .fault_status = 3 << 4,
+                     .fault_place = "0x1000, in no buffer: 0x0 past the end of x"})
+            .find("; page fault: read at 0x1000, in no buffer: 0x0 past the end of x.") != std::string::npos);
 }
 
 TEST_CASE("job timeout from parameter and kernel version") {
