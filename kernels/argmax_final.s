@@ -1,6 +1,6 @@
-// argmax_final: the best of the workgroups' best logits becomes State::token and is appended to tokens; State::position
-// grows by one. `best` is {f32 value, u32 row}[count], count >= 1; ties go to the lower row; NaN never wins; when nothing
-// wins the token is 0.
+// argmax_final: the best of the workgroups' best logits becomes State::token and is appended to tokens;
+// State::position grows by one. `best` is {f32 value, u32 row}[count], count >= 1; ties go to the lower row; NaN
+// never wins; when nothing wins the token is 0.
 // Grid: one workgroup. Bound by latency: 8 bytes a workgroup of logits_*, four loads of each lane in flight.
 .include "kernel.inc"
 .include "best.inc"

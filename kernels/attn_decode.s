@@ -1,16 +1,17 @@
-// attn_decode: for one query head and one split of the positions: scores, running maximum, sum and weighted V (softmax one
-// batch of positions after the other, in base 2). attn_out puts the splits together.
+// attn_decode: for one query head and one split of the positions: scores, running maximum, sum and weighted V
+// (softmax one batch of positions after the other, in base 2). attn_out puts the splits together.
 // Grid: {heads, splits, 1}, 256 lanes. head_size a multiple of 32 up to 256; kv_heads divides heads.
-// Bound by memory: K and V of the split are read once a query head; heads that share them run side by side, in L2's reach.
+// Bound by memory: K and V of the split are read once a query head; heads that share them run side by side, in L2's
+// reach.
 //
-// Eight lanes have one position of K and V at a time, 16 bytes ("piece") of every 128 each; the eight waves have 32 positions,
-// times `batch` positions that are loaded before the first is used. Each 8 lanes keep a maximum, a sum and an output of
-// their own until the end. Positions past the last are read as the last one and weigh 0.
+// Eight lanes have one position of K and V at a time, 16 bytes ("piece") of every 128 each; the eight waves have 32
+// positions, times `batch` positions that are loaded before the first is used. Each 8 lanes keep a maximum, a sum
+// and an output of their own until the end. Positions past the last are read as the last one and weigh 0.
 .include "kernel.inc"
 .include "positions.inc"
 
 .macro attend pieces, batch
-  .set attend_bytes, \pieces * 4                       // registers of a position
+  .set attend_regs, \pieces * 4                       // registers of a position
   .irp piece, 0, 1, 2, 3
     .if \piece < \pieces
       s_mov_b32 exec_lo, s[piece_mask+\piece]
@@ -50,7 +51,7 @@
       .irp i, 0, 1, 2, 3
         .irp j, 0, 1, 2, 3
           .if \j < \batch
-            v_dot2acc_f32_f16 v[score+\j], v[keys+\j*attend_bytes+4*\piece+\i], v[query+4*\piece+\i]
+            v_dot2acc_f32_f16 v[score+\j], v[keys+\j*attend_regs+4*\piece+\i], v[query+4*\piece+\i]
           .endif
         .endr
       .endr
@@ -96,7 +97,7 @@
       .irp j, 0, 1, 2, 3
         .if \j < \batch
           .irp i, 0, 1, 2, 3
-            attend_value out+8*\piece+2*\i, values+\j*attend_bytes+4*\piece+\i, score+\j
+            attend_value out+8*\piece+2*\i, values+\j*attend_regs+4*\piece+\i, score+\j
           .endr
         .endif
       .endr
@@ -138,12 +139,16 @@
       s_mov_b32 exec_lo, s[piece_mask+\piece]
       .irp j, 0, 1, 2, 3
         .if \j < \batch
-          global_load_b128 v[\to+\j*attend_bytes+4*\piece:\to+\j*attend_bytes+4*\piece+3], v[at+\j], s[\pointer:\pointer+1] offset:128*\piece
+          attend_load_piece \to+\j*attend_regs+4*\piece, at+\j, \pointer, 128*\piece
         .endif
       .endr
     .endif
   .endr
   s_mov_b32 exec_lo, -1
+.endm
+
+.macro attend_load_piece to, at, pointer, offset
+  global_load_b128 v[\to:\to+3], v[\at], s[\pointer:\pointer+1] offset:\offset
 .endm
 
 .macro attend_value out, value, weight
@@ -260,7 +265,7 @@ kernel attn_decode, ids=2
     v_cmp_gt_u32 s[piece_mask+\piece], s[row_bytes], v[temp]
   .endr
   v_mov_b32 v[minus_infinity], 0xff800000
-  v_mov_b32 v[maximum], 0xf149f2ca                     // -1e30: below any score, and finite, so that no difference is NaN
+  v_mov_b32 v[maximum], 0xf149f2ca                     // -1e30: below any score, but finite: no difference is NaN
   v_mov_b32 v[sum], 0
   s_mov_b32 s[other_low], 0x76543210
   s_mov_b32 s[other_high], 0xfedcba98
@@ -282,6 +287,7 @@ kernel attn_decode, ids=2
 
   // The eight waves become one.
 .Ljoined:
+  s_mov_b32 exec_lo, -1
   v_lshrrev_b32 v[temp], 5, v[lane]
   v_lshlrev_b32 v[temp], 3, v[temp]
   v_mov_b32 v[score], v[maximum]

@@ -1,8 +1,8 @@
 // attn_out_<type>: combines the splits of attn_decode, as many as State::position needs, then x += Wo * attention.
-// Grid: {ceil(rows/32), 1, 1}, 128 lanes. Any rows >= 1; columns = heads * head_size, a multiple of 32, of 256 for q4_k and q6_k;
-// head_size a multiple of 32 up to 256; at most 16 splits.
-// Bound by memory: every weight is read once (gemv.inc). Each workgroup reads all splits' outputs, which is why they are
-// at most 16.
+// Grid: {ceil(rows/32), 1, 1}, 128 lanes. Any rows >= 1; columns = heads * head_size, a multiple of 32, of 256 for
+// q4_k and q6_k; head_size a multiple of 32 up to 256; at most 16 splits.
+// Bound by memory: every weight is read once (gemv.inc). Each workgroup reads all splits' outputs, which is why
+// they are at most 16.
 .include "gemv.inc"
 .include "positions.inc"
 

@@ -3,8 +3,8 @@
 // Bound by latency: one row a workgroup.
 .include "kernel.inc"
 
-// embed_row_TYPE: bytes of a row in each plane. embed_load_TYPE: the words of four columns. embed_value_TYPE: four f32 in
-// v[value...]; a multiplication by a scale is the only rounding (q4_k: and one fused subtraction).
+// embed_row_TYPE: bytes of a row in each plane. embed_load_TYPE: the words of four columns. embed_value_TYPE: four
+// f32 in v[value...]; a multiplication by a scale is the only rounding (q4_k: and one fused subtraction).
 
 .macro embed_row_f32
   s_lshl_b32 s[row_bytes], s[columns], 2
@@ -97,7 +97,8 @@
   s_lshr_b32 s[row_bytes], s[columns], 8
   s_mul_i32 s[row_bytes], s[row_bytes], 144
 .endm
-.macro embed_load_q4_k                                  // quad % 64: bits 5:4 = 32 bytes, bit 3 = high nibbles, bits 2:0 = dword
+// quad % 64: bits 5:4 = 32 bytes, bit 3 = high nibbles, bits 2:0 = dword
+.macro embed_load_q4_k
   v_lshrrev_b32 v[block], 6, v[quad]
   v_mul_u32_u24 v[block], 144, v[block]
   global_load_b128 v[header:header+3], v[block], s[table:table+1]

@@ -1,7 +1,8 @@
 // qkv_<type>: q, k, v = W * norm(x), RoPE on q and k, q scaled by 1/sqrt(head_size); k and v go into the cache at
 // State::position.
-// Grid: {ceil(q_rows/32) + ceil(k_rows/32) + ceil(v_rows/32), 1, 1}, 128 lanes; a workgroup has rows of one of the three, and of one
-// head. Rows are multiples of head_size, that a multiple of 32; columns a multiple of 32, of 256 for q4_k and q6_k.
+// Grid: {ceil(q_rows/32) + ceil(k_rows/32) + ceil(v_rows/32), 1, 1}, 128 lanes; a workgroup has rows of one of the
+// three, and of one head. Rows are multiples of head_size, that a multiple of 32; columns a multiple of 32, of 256
+// for q4_k and q6_k.
 // Bound by memory: every weight is read once (gemv.inc).
 .include "gemv.inc"
 .include "positions.inc"
