@@ -197,10 +197,11 @@ CommandProcessor::Step CommandProcessor::report_run(const isa::Dispatch& dispatc
   const isa::Fault& f = *report.fault;
   failed_ = true;
   const bool is_page_fault = f.kind == "unmapped" || f.kind == "no-read" || f.kind == "no-write" || f.kind == "no-exec";
+  const bool is_write = f.sentence.find(": write of ") != std::string::npos;
   // Permission faults, client TCP, VMID 8, as gfx11 logs show them (bit 18 = write).
   if (is_page_fault)
     vm_.last_fault = {.address = f.address & ~(page_bytes - 1),
-                      .status = 0x00801031u | (f.kind == "no-write" ? 1u << 18 : 0),
+                      .status = 0x00801031u | (is_write ? 1u << 18 : 0),
                       .vmhub = 0};
   const u64 va = ib_va_ + at_ * 4;
   gpu_.faults.report({.sentence = f.sentence + " (" + packet_name_ + " at " + hex(va) + ")", .kind = f.kind,

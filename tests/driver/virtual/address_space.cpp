@@ -126,6 +126,7 @@ TEST_CASE("one element past a buffer, and freed memory, are page faults that the
   struct { u64 address; u32 status, vmhub; } last{};
   REQUIRE(amdgpu_query_info(bench.device, 0x23, sizeof last, &last) == 0);
   CHECK(last.address == out.va + page);
+  CHECK((last.status >> 18 & 1) == 1);                                        // a write
   const u64 gone = out.va;
   bench.free(out);
   Stream freed = bench.begun();
