@@ -2,10 +2,13 @@
 // Runs on the virtual gfx1151 in strict mode, and unchanged on a real one.
 #include "engine/session.h"
 
+#include <dlfcn.h>
+
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdlib>
 
+#include "engine/loader.h"
 #include "engine/model/model.h"
 #include "engine/sampler/sampler.h"
 #include "tests/engine/gguf_builder.h"
@@ -30,6 +33,18 @@ std::string model_path() {
 const Model& demo_model() {
   static const auto model = Model::open(model_path());
   INFO((model ? "" : model.error().sentence));
+  REQUIRE(model.has_value());
+  return **model;
+}
+
+// Small enough that whole conversations take no time; its ids are 0..263.
+const Model& tiny_model() {
+  static const tests::Bytes bytes = tests::tiny_llama().build();
+  static const auto model = [] {
+    auto file = GgufFile::parse(ByteSource::from_bytes(bytes, "tiny"));
+    REQUIRE(file.has_value());
+    return Model::load(*std::move(file));
+  }();
   REQUIRE(model.has_value());
   return **model;
 }
@@ -98,38 +113,37 @@ TEST_CASE("logits of a batch and of single tokens are those of the plain forward
 }
 
 TEST_CASE("greedy ids are the plain forward pass's; allocations, submissions, ahead") {
-  const Model& model = demo_model();
-  const auto prompt = model.tokenizer().encode(prompt_text);
+  const Model& model = tiny_model();
+  const std::vector<u32> prompt{1, 100, 37, 200, 262, 5, 77, 100, 240, 13, 150};
   auto plain = reference::Llama::load(model);
   std::vector<f32> logits;
-  for (const u32 id : *prompt) logits = plain->step(id);
+  for (const u32 id : prompt) logits = plain->step(id);
   std::vector<u32> wanted;
-  constexpr u32 count = 12;
+  constexpr u32 count = 20;
   for (u32 i = 0; i < count; ++i) {
     wanted.push_back(reference::argmax(logits));
     logits = plain->step(wanted.back());
   }
   const auto session = make(model, {.context = 64, .batch = 5});         // three batches: two slots take turns
   const u64 allocations = device().allocation_count();
-  CHECK(generate(*session, *prompt, count) == wanted);
+  CHECK(generate(*session, prompt, count) == wanted);
   REQUIRE(session->stats().decode_tokens == count - 1);                  // the first came from the prompt
   REQUIRE(session->cost().submits == 1);
   REQUIRE(session->cost().dispatches_per_layer == 5);
+  REQUIRE(session->print_decode_ib().find("DISPATCH_DIRECT") != std::string::npos);
   session->reset();
-  must(session->prefill(std::span(*prompt).first(7)));                   // a prompt in two pieces is the same
-  Sampler sampler = greedy();
-  CHECK(generate(*session, std::span(*prompt).subspan(7), count) == wanted);
+  must(session->prefill(std::span(prompt).first(7)));                    // a prompt in two pieces is the same
+  CHECK(generate(*session, std::span(prompt).subspan(7), count) == wanted);
   REQUIRE(device().allocation_count() == allocations);
 
   const auto ahead = make(model, {.context = 64, .batch = 64, .decode_ahead = 3});
-  CHECK(generate(*ahead, *prompt, count) == wanted);
+  CHECK(generate(*ahead, prompt, count) == wanted);
+  ahead->reset();
 }
 
 TEST_CASE("a token that next() returned goes into the context before more text") {
-  const Model& model = demo_model();
-  const auto prompt = model.tokenizer().encode("One day");
-  const auto session = make(model, {.context = 32, .batch = 32, .decode_ahead = 2});
-  std::vector<u32> text = *prompt;
+  const auto session = make(tiny_model(), {.context = 32, .batch = 32, .decode_ahead = 2});
+  std::vector<u32> text{1, 100, 101, 102};
   Sampler sampler = greedy();
   must(session->prefill(text));
   for (u32 i = 0; i < 3; ++i) {
@@ -138,7 +152,7 @@ TEST_CASE("a token that next() returned goes into the context before more text")
     text.push_back(*id);
   }
   REQUIRE(session->position() == text.size() - 1);
-  const std::vector<u32> more{text[1], text[2]};
+  const std::vector<u32> more{200, 40};
   must(session->prefill(more));
   text.insert(text.end(), more.begin(), more.end());
   REQUIRE(session->position() == text.size());
@@ -149,9 +163,8 @@ TEST_CASE("a token that next() returned goes into the context before more text")
 }
 
 TEST_CASE("a full context, a prompt too long, ids out of range") {
-  const Model& model = demo_model();
-  const auto session = make(model, {.context = 8, .batch = 8, .decode_ahead = 3});
-  const std::vector<u32> nine(9, 400);
+  const auto session = make(tiny_model(), {.context = 8, .batch = 8, .decode_ahead = 3});
+  const std::vector<u32> nine(9, 40);
   const auto refused = session->prefill(nine);
   REQUIRE_FALSE(refused.has_value());
   REQUIRE(refused.error().code == ErrorCode::too_long);
@@ -166,15 +179,14 @@ TEST_CASE("a full context, a prompt too long, ids out of range") {
 }
 
 TEST_CASE("sampling repeats with its seed and is the CPU's choice") {
-  const Model& model = demo_model();
-  const auto prompt = model.tokenizer().encode("The king");
-  const auto session = make(model, {.context = 32, .batch = 32});
+  const std::vector<u32> prompt{1, 50, 60};
+  const auto session = make(tiny_model(), {.context = 64, .batch = 64});
   const auto draw = [&](u64 seed) {
     session->reset();
     Sampler sampler({.temperature = 1.5f, .top_k = 0, .top_p = 1, .min_p = 0, .seed = seed});
-    must(session->prefill(*prompt));
+    must(session->prefill(prompt));
     std::vector<u32> out;
-    for (u32 i = 0; i < 8; ++i) {
+    for (u32 i = 0; i < 12; ++i) {
       const auto id = session->next(sampler);
       must(id);
       out.push_back(*id);
@@ -182,42 +194,102 @@ TEST_CASE("sampling repeats with its seed and is the CPU's choice") {
     return out;
   };
   const auto first = draw(3);
-  CHECK(draw(3) == first);
   CHECK(draw(4) != first);
-  // The choice entered the context: the same text as a prompt gives the same logits.
-  const std::vector<f32> logits(session->logits().begin(), session->logits().end());
-  std::vector<u32> text = *prompt;
-  const auto second = draw(3);
-  text.insert(text.end(), second.begin(), second.end() - 1);
+  CHECK(draw(3) == first);
+  // The choices entered the context: the same text as a prompt gives the same logits.
   const std::vector<f32> sampled(session->logits().begin(), session->logits().end());
+  std::vector<u32> text = prompt;
+  text.insert(text.end(), first.begin(), first.end() - 1);
   session->reset();
   must(session->prefill(text));
   CHECK(difference(sampled, session->logits()) < 1e-2);
 }
 
+TEST_CASE("greedy with tokens ahead, then sampling, then greedy: each sees the same text") {
+  const auto session = make(tiny_model(), {.context = 64, .batch = 64, .decode_ahead = 3});
+  std::vector<u32> text{1, 9, 8, 7};
+  must(session->prefill(text));
+  Sampler best = greedy(), random({.temperature = 1, .top_k = 0, .top_p = 1, .min_p = 0, .seed = 11});
+  for (u32 i = 0; i < 12; ++i) {
+    const auto id = session->next(i / 3 % 2 ? random : best);
+    must(id);
+    text.push_back(*id);
+  }
+  auto plain = reference::Llama::load(tiny_model());
+  std::vector<f32> logits;
+  for (size_t i = 0; i + 1 < text.size(); ++i) {
+    logits = plain->step(text[i]);
+    const bool greedy_choice = i >= 3 && (i - 3) / 3 % 2 == 0;
+    if (greedy_choice) CHECK(reference::argmax(logits) == text[i + 1]);
+  }
+}
+
 TEST_CASE("batch logits are each token's logits") {
-  const Model& model = demo_model();
-  const auto prompt = model.tokenizer().encode("A fox met a frog.");
-  const auto session = make(model, {.context = 32, .batch = 32, .all_logits = true});
-  must(session->prefill(*prompt));
-  const u32 vocabulary = model.config().vocabulary;
+  const std::vector<u32> prompt{1, 3, 5, 7, 11, 13, 17, 19, 23, 29};
+  const auto session = make(tiny_model(), {.context = 32, .batch = 32, .all_logits = true});
+  must(session->prefill(prompt));
+  const u32 vocabulary = tiny_model().config().vocabulary;
   const std::vector<f32> all(session->batch_logits().begin(), session->batch_logits().end());
-  REQUIRE(all.size() == prompt->size() * vocabulary);
-  auto plain = reference::Llama::load(model);
-  for (size_t i = 0; i < prompt->size(); ++i)
-    CHECK(difference(plain->step((*prompt)[i]), std::span(all).subspan(i * vocabulary, vocabulary)) < 1e-2);
+  REQUIRE(all.size() == prompt.size() * vocabulary);
+  auto plain = reference::Llama::load(tiny_model());
+  for (size_t i = 0; i < prompt.size(); ++i)
+    CHECK(difference(plain->step(prompt[i]), std::span(all).subspan(i * vocabulary, vocabulary)) < 1e-2);
 }
 
 TEST_CASE("cancelling stops between submissions, and the session can go on") {
-  const Model& model = demo_model();
   std::atomic<bool> cancelled = false;
-  const auto session = make(model, {.context = 32, .batch = 4, .cancelled = &cancelled});
-  const auto prompt = model.tokenizer().encode("There was a king");
+  const auto session = make(tiny_model(), {.context = 32, .batch = 4, .cancelled = &cancelled});
+  const std::vector<u32> prompt{1, 3, 5, 7, 11, 13};
   cancelled = true;
-  REQUIRE(session->prefill(*prompt).error().code == ErrorCode::interrupted);
+  REQUIRE(session->prefill(prompt).error().code == ErrorCode::interrupted);
   cancelled = false;
-  must(session->prefill(*prompt));
-  REQUIRE(session->position() == prompt->size());
+  must(session->prefill(prompt));
+  REQUIRE(session->position() == prompt.size());
+}
+
+TEST_CASE("a GPU fault: from the last good token, or to the caller") {
+  const std::vector<u32> prompt{1, 20, 30, 40, 50, 60};
+  const auto session = make(tiny_model(), {.context = 64, .batch = 64, .decode_ahead = 2});
+  const std::vector<u32> wanted = generate(*session, prompt, 8);
+  const auto set = reinterpret_cast<int (*)(const char*, const char*)>(dlsym(RTLD_DEFAULT, "amlm_vgpu_set"));
+  if (!set) return;                                   // a real GPU does not fail on demand
+  const auto run = [&](Session& on) {
+    Sampler sampler = greedy();
+    std::vector<u32> out;
+    on.reset();
+    must(on.prefill(prompt));
+    for (u32 i = 0; i < 8; ++i) {
+      if (i == 3) REQUIRE(set("inject", "ioctl=CS,nth=1,errno=ECANCELED") == 0);
+      const auto id = on.next(sampler);
+      REQUIRE(set("inject", "") == 0);
+      if (!id) {
+        REQUIRE(id.error().code == ErrorCode::gpu_fault);
+        break;
+      }
+      out.push_back(*id);
+    }
+    return out;
+  };
+  CHECK(run(*session) == wanted);
+  REQUIRE(session->stats().recoveries == 1);
+  session->reset();                                   // waits: no buffer of the device may go while a job runs
+  const auto strict = make(tiny_model(), {.context = 64, .batch = 64, .recover = false});
+  REQUIRE(run(*strict).size() == 3);
+}
+
+TEST_CASE("weights that change in GPU memory are found by name") {
+  const Model& model = demo_model();
+  auto weights = Weights::load(device(), model, {});
+  must(weights);
+  must(weights->verify({}));
+  const Weight& weight = model.layers()[5].wv;
+  u8& byte = weights->buffer(weight).data()[weight.tensor->size_bytes / 2];
+  byte ^= 1;
+  const auto changed = weights->verify({});
+  REQUIRE_FALSE(changed.has_value());
+  REQUIRE(changed.error().sentence.find("'blk.5.attn_v.weight'") != std::string::npos);
+  byte ^= 1;
+  must(weights->verify({}));
 }
 
 TEST_CASE("a model of zeros and a model of NaN are refused by name") {
