@@ -57,6 +57,8 @@ Result<LoadedModel> load_model(const ModelOptions& options, const Invocation& in
   Progress bar("loading");
   SessionOptions session_options{.context = options.context, .batch = options.batch, .all_logits = options.all_logits,
                                  .on_plan = {}, .on_progress = {}, .cancelled = &interrupted()};
+  // A real GPU should not wait for the CPU; on the virtual one tokens past the end of a story only cost time.
+  session_options.decode_ahead = facts.is_virtual ? 0 : 2;
   if (!options.quiet) {
     session_options.on_plan = [&](const MemoryPlan& plan) {
       std::fprintf(stderr, "%s: %s\n%s", printable(file).c_str(), describe_device(facts).c_str(),
