@@ -25,14 +25,14 @@ std::string register_name(u16 code) {
 
 }  // namespace
 
-void WaveChecker::begin(const Wave& wave) {
+void WaveChecker::begin(Uninitialised uninitialised) {
+  may_read_uninitialised_ = uninitialised == Uninitialised::allow;
   vm_ = vs_ = ds_ = scalar_ = {};
   flights_.fill({});
   for (auto& half : vgpr_ready_) half.fill(0);
   sgpr_ready_ = {0, 1ull << (code_null - 64) | 1ull << (code_exec_lo - 64) | 1ull << (code_exec_hi - 64)};
   scc_ready_ = false;
   last_valu_ = last_ = nullptr;
-  (void)wave;
 }
 
 void WaveChecker::start_sgprs(u32 count) { sgpr_ready_[0] |= (1ull << count) - 1; }
@@ -168,9 +168,10 @@ bool WaveChecker::before(Wave& wave, const Step& step) {
       return false;
     }
     if (!quiet && !check_flight(wave, check, use, count)) return false;
+    if (may_read_uninitialised_) continue;
     if (use.role == RegisterUse::read && !check_initialised(wave, step, use, count)) return false;
   }
-  if ((check.special_reads & u8(Special::SCC)) && !scc_ready_) {
+  if ((check.special_reads & u8(Special::SCC)) && !scc_ready_ && !may_read_uninitialised_) {
     wave.raise("uninitialised-register", "reads SCC, which was never written");
     return false;
   }
@@ -218,7 +219,7 @@ void WaveChecker::mark_written(Wave& wave, const Step& step, const StepCheck& ch
   }
 }
 
-void WaveChecker::issue(const Step& step, const StepCheck& check) {
+void WaveChecker::issue(const StepCheck& check) {
   switch (check.issues) {
     case Issues::nothing: break;
     case Issues::vmem_load: ++vm_.issued; break;
@@ -228,13 +229,12 @@ void WaveChecker::issue(const Step& step, const StepCheck& check) {
     case Issues::flat_store: ++vs_.issued; ++ds_.issued; break;
     case Issues::scalar_load: case Issues::message: ++scalar_.issued; break;
   }
-  (void)step;
 }
 
 bool WaveChecker::after(Wave& wave, const Step& step) {
   if (wave.faulted()) return false;
   const StepCheck& check = *step.check;
-  issue(step, check);
+  issue(check);
   for (u32 i = 0; i < check.count; ++i) {
     const RegisterUse& use = check.uses[i];
     if (use.role == RegisterUse::write) mark_written(wave, step, check, use, count_of(wave, use));

@@ -48,7 +48,7 @@ StepCheck check_of(const Instruction& in);
 
 class WaveChecker {
  public:
-  void begin(const Wave& wave);
+  void begin(Uninitialised uninitialised);
   void start_sgprs(u32 count);                   // s0 .. s[count-1] and EXEC were set
   void start_v0(const Wave& wave);
 
@@ -74,7 +74,6 @@ class WaveChecker {
     if (counter.issued > left && counter.issued - left > counter.done) counter.done = counter.issued - left;
   }
 
-  InFlight& flight(u16 code) { return flights_[code]; }
   bool in_flight(const InFlight& flight) const {
     return flight.vm > vm_.done || flight.ds > ds_.done || flight.scalar > scalar_.done;
   }
@@ -86,7 +85,7 @@ class WaveChecker {
   bool check_matrix_halves(Wave& wave, const Step& step);
   void mark_written(Wave& wave, const Step& step, const StepCheck& check, const RegisterUse& use, u32 count);
   void copy_state(const Wave& wave, const RegisterUse& use);
-  void issue(const Step& step, const StepCheck& check);
+  void issue(const StepCheck& check);
   bool sgpr_ready(u32 code) const { return sgpr_ready_[code / 64] >> code % 64 & 1; }
 
   Counter vm_, vs_, ds_, scalar_;
@@ -94,6 +93,7 @@ class WaveChecker {
   std::array<std::array<u32, 256>, 2> vgpr_ready_;        // [half][register] -> lanes ever written
   std::array<u64, 2> sgpr_ready_;
   bool scc_ready_ = false;
+  bool may_read_uninitialised_ = false;
   std::array<u32, 2> exec_before_{};
   const Step* last_valu_ = nullptr;
   const Step* last_ = nullptr;

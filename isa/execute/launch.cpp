@@ -114,7 +114,7 @@ void Workplace::start_wave(u32 index, std::array<u32, 3> lanes) {
   if (group_.lds_checker) {
     while (checkers_.size() <= index) checkers_.push_back(std::make_unique<WaveChecker>());
     wave.checker = checkers_[index].get();
-    wave.checker->begin(wave);
+    wave.checker->begin(run_.options->uninitialised);
     for (u32& value : wave.sgpr) value = u32(random_.next());
     wave.sgpr[code_null] = 0;
     for (u32 half = 0; half < wave.lanes / 32; ++half) {

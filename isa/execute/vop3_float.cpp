@@ -87,7 +87,8 @@ With<T> div_scale(T a, T b, T c) {
     return {is_denominator ? arith::ldexp(a, F::scale) : a, true};
   if (F::subnormal(b)) return {arith::ldexp(a, F::scale), false};
   const bool reciprocal = F::reciprocal_subnormal(b), quotient = F::quotient_subnormal(c, b);
-  if (reciprocal && quotient) return {is_denominator ? arith::ldexp(a, F::scale) : a, true};
+  // Down: a denominator this large has no room above (the guide's pseudo-code says up; full-range division then fails).
+  if (reciprocal && quotient) return {is_denominator ? arith::ldexp(a, -F::scale) : a, true};
   if (reciprocal) return {arith::ldexp(a, -F::scale), false};
   if (quotient) return {is_numerator ? arith::ldexp(a, F::scale) : a, true};
   if (F::exponent(c) <= F::tiny_numerator) return {arith::ldexp(a, F::scale), false};
@@ -96,11 +97,27 @@ With<T> div_scale(T a, T b, T c) {
 With<f32> v_div_scale_f32(f32 a, f32 b, f32 c) { return div_scale(a, b, c); }
 With<f64> v_div_scale_f64(f64 a, f64 b, f64 c) { return div_scale(a, b, c); }
 
+// The scaled result is rounded once: a subnormal quotient would otherwise be rounded twice.
+f32 scaled_fma(f32 a, f32 b, f32 c, i32 by) {
+  const f64 product = f64(a) * f64(b);                       // exact
+  f64 sum = product + f64(c);
+  const f64 part = sum - product;
+  const f64 lost = (product - (sum - part)) + (f64(c) - part);
+  // To odd: what was lost decides the later rounding to f32 if nothing else does.
+  if (lost != 0 && std::isfinite(sum) && !(std::bit_cast<u64>(sum) & 1))
+    sum = std::bit_cast<f64>(std::bit_cast<u64>(sum) + ((lost > 0) == (sum > 0) ? 1 : -1));
+  return f32(std::ldexp(sum, by));
+}
+f64 scaled_fma(f64 a, f64 b, f64 c, i32 by) {
+  using Wide = __float128;                                   // 113 bits hold the product of two f64
+  const Wide factor = by < 0 ? Wide(1) / Wide(std::ldexp(1.0, -by)) : Wide(std::ldexp(1.0, by));
+  return f64((Wide(a) * Wide(b) + Wide(c)) * factor);
+}
+
 template <class T>
 T div_fmas(Env env, T a, T b, T c) {
-  const T result = fma(a, b, c);
-  if (!env.vcc_bit()) return result;
-  return arith::ldexp(result, Division<T>::exponent(c) > Division<T>::bias ? Division<T>::scale : -Division<T>::scale);
+  if (!env.vcc_bit()) return fma(a, b, c);
+  return scaled_fma(a, b, c, Division<T>::exponent(c) > Division<T>::bias ? Division<T>::scale : -Division<T>::scale);
 }
 f32 v_div_fmas_f32(Env env, f32 a, f32 b, f32 c) { return div_fmas(env, a, b, c); }
 f64 v_div_fmas_f64(Env env, f64 a, f64 b, f64 c) { return div_fmas(env, a, b, c); }
@@ -118,6 +135,8 @@ T div_fixup(T a, T b, T c) {
   if (b == 0 || std::isinf(c)) return sign * infinity;
   if (std::isinf(b) || c == 0) return sign * T(0);
   if (F::exponent(c) - F::exponent(b) < F::underflow) return sign * T(0);
+  // The iteration on a quotient far past the largest number ends in inf - inf.
+  if (is_nan(a)) return sign * infinity;
   return std::copysign(a, sign);
 }
 f32 v_div_fixup_f32(f32 a, f32 b, f32 c) { return div_fixup(a, b, c); }

@@ -146,7 +146,8 @@ class Gpu {
     dispatch.label = kernel.name;
     set_user_data(dispatch, kernel);
     executor_.forget();
-    return executor_.run(dispatch, space, {}, {.mode = mode, .seed = seed, .instruction_limit = 50'000'000});
+    return executor_.run(dispatch, space, {}, {.mode = mode, .uninitialised = Uninitialised::allow,
+                                                 .seed = seed, .instruction_limit = 50'000'000});
   }
 
  private:
@@ -159,7 +160,7 @@ struct Arguments {
   u32 programs = 200;
   std::string levels = "0123";
   bool wave64 = false;
-  bool canary = true;
+  u32 shown = 3;
 };
 
 struct Tally { u32 compared = 0, different = 0, faults = 0; };
@@ -226,7 +227,7 @@ Tally compare_batch(const Options& options, const Arguments& arguments, const st
         ++tally.compared;
         tally.faults += run.fault.has_value();
         if (!run.fault && memory == expected[p]) continue;
-        if (tally.different++ < 3)
+        if (tally.different++ < arguments.shown)
           report(programs[p], flags, expected[p], memory, run, mode == Mode::fast ? "fast" : "strict");
         break;
       }
@@ -250,6 +251,7 @@ Arguments parse(int argc, char** argv) {
     else if (word == "--programs") arguments.programs = u32(std::atoi(value()));
     else if (word == "--levels") arguments.levels = value();
     else if (word == "--wave64") arguments.wave64 = true;
+    else if (word == "--shown") arguments.shown = u32(std::atoi(value()));
     else if (word == "--show") {
       std::printf("%s", unit_for_gpu({generate(std::strtoull(value(), nullptr, 0), "p")}).c_str());
       std::exit(0);
