@@ -420,8 +420,12 @@ std::span<u32> Session::decode_ib() {
 }
 std::string Session::print_decode_ib() const {
   std::string out;
+  const auto name_of = [&](u64 va) {
+    const std::string kernel = impl_->code.describe(va);
+    return kernel.empty() ? impl_->device.describe(va) : kernel;
+  };
   for (const BufferView& ib : impl_->decode.ibs)
-    out += print_ib({impl_->decode_ib.as<const u32>(ib.va - impl_->decode_ib.va()), ib.size_bytes / 4}, ib.va);
+    out += print_ib({impl_->decode_ib.as<const u32>(ib.va - impl_->decode_ib.va()), ib.size_bytes / 4}, ib.va, name_of);
   return out;
 }
 
