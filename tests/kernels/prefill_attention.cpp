@@ -184,6 +184,16 @@ TEST_CASE("attn_prefill's step costs what its header says") {
   }
 }
 
+TEST_CASE("attn_prefill over random shapes", "[.][long]") {
+  std::mt19937_64 random(test_seed());
+  for (u32 i = 0; i < 60; ++i) {
+    const u32 kv_heads = 1 + random() % 3, heads = kv_heads * u32(1 + random() % 4);
+    const Scores scores[] = {Scores::even, Scores::peaked, Scores::growing};
+    check_cases({{heads, kv_heads, u32(32 * (1 + random() % 4)), u32(1 + random() % 150), u32(random() % 300)}},
+                scores[random() % 3]);
+  }
+}
+
 TEST_CASE("attn_prefill gives the same bits in every order of waves") {
   Machine machine;
   std::mt19937_64 random(test_seed());

@@ -33,13 +33,16 @@ class Machine {
     return run_bytes(kernel, bytes, groups, seed);
   }
 
-  // Leaves out each s_waitcnt and each s_barrier of the kernel in turn; `runs` must then end in a fault. Prints how many.
+  // Leaves out each s_waitcnt and each s_barrier of the kernel in turn; `runs` must then end in a fault. Prints how
+  // many.
   void check_mutants(const std::string& kernel, const std::function<isa::RunReport()>& runs);
+
+  // The value of a symbol of the code object; fails the test when there is none.
+  u32 symbol(const std::string& name) const;
 
  private:
   u64 map_bytes(u8* host, u64 size_bytes, u8 access, std::string label);
   isa::RunReport run_bytes(const std::string& kernel, std::vector<u8>& args, std::array<u32, 3> groups, u64 seed);
-  u32 symbol(const std::string& name) const;
 
   std::vector<u8> image_;                                  // the code object as loaded
   std::vector<std::pair<std::string, u64>> symbols_;
