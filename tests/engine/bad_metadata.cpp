@@ -149,6 +149,21 @@ TEST_CASE("36 merges") {
   refused(byte.set_strings("tokenizer.ggml.tokens", std::vector<std::string>(264, "x")), bad, "no token for byte 0");
 }
 
+TEST_CASE("36-37 a million merges too many, a large chat template") {
+  GgufBuilder merges = tiny_llama();
+  std::vector<std::string> texts;
+  for (u32 byte = 0; byte < 256; ++byte) texts.push_back(bpe_text_of_byte(static_cast<u8>(byte)));
+  texts.push_back("ab");
+  merges.set_text("tokenizer.ggml.model", "gpt2").set_strings("tokenizer.ggml.tokens", texts);
+  merges.remove("tokenizer.ggml.token_type").remove("tokenizer.ggml.scores");
+  merges.set_strings("tokenizer.ggml.merges", std::vector<std::string>(BpeEncoder::merge_limit + 1, "a b"));
+  refused(merges, unsupported, "1048577 merges");
+  // Templates are not read: nothing in one can do harm.
+  GgufBuilder chat = tiny_llama();
+  const Bytes bytes = chat.set_text("tokenizer.chat_template", std::string(10 << 20, '{')).build();
+  REQUIRE(Model::load(*GgufFile::parse(ByteSource::from_bytes(bytes, "test"))).has_value());
+}
+
 TEST_CASE("tensors and architectures that are missing or too many") {
   for (const auto& tensor : tiny_llama().tensors) {
     GgufBuilder builder = tiny_llama();

@@ -3,6 +3,7 @@
 // Compares the prompt ids and the first TOKENS greedy ids; a first difference is let pass only where the reference's
 // own two best candidates are closer than 0.05 (llama.cpp rounds activations to 8 bits on the CPU).
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -63,11 +64,17 @@ Result<int> run(const std::string& path, const std::string& json_path, size_t co
 
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
-  if (!std::ifstream(argv[1]).good() || !std::ifstream(argv[2]).good()) {
-    std::printf("skipped: %s is not there\n", argv[1]);
+  std::string model = argv[1];
+  const std::filesystem::path demo = std::filesystem::path(argv[2]).parent_path();
+  const char* given = std::getenv("AMLM_DEMO_MODELS");
+  for (const auto& folder : {demo, std::filesystem::path(given ? given : ""), demo / "../../../shared/demo-model"})
+    if (!std::filesystem::exists(model) && !folder.empty() && std::filesystem::exists(folder / argv[1]))
+      model = folder / argv[1];
+  if (!std::filesystem::exists(model)) {
+    std::printf("skipped: %s is not here\n", argv[1]);
     return 77;
   }
-  auto result = amlm::run(argv[1], argv[2], argc > 3 ? std::stoul(argv[3]) : 64, argc > 4 ? std::stoul(argv[4]) : 100);
+  auto result = amlm::run(model, argv[2], argc > 3 ? std::stoul(argv[3]) : 64, argc > 4 ? std::stoul(argv[4]) : 100);
   if (!result) std::printf("%s\n", result.error().sentence.c_str());
   return result && *result == 0 ? 0 : 1;
 }

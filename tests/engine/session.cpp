@@ -10,6 +10,7 @@
 
 #include "engine/loader.h"
 #include "engine/model/model.h"
+#include "engine/perplexity.h"
 #include "engine/sampler/sampler.h"
 #include "tests/engine/gguf_builder.h"
 #include "tests/reference/llama.h"
@@ -234,6 +235,47 @@ TEST_CASE("batch logits are each token's logits") {
   auto plain = reference::Llama::load(tiny_model());
   for (size_t i = 0; i < prompt.size(); ++i)
     CHECK(difference(plain->step(prompt[i]), std::span(all).subspan(i * vocabulary, vocabulary)) < 1e-2);
+}
+
+TEST_CASE("perplexity is llama.cpp's: second halves of windows that begin with BOS") {
+  const Model& model = tiny_model();
+  constexpr u32 window = 16;
+  const std::string text = "ab abba b aab ba ab bbb aba ab ab aaab bab aab b a ab bb aa abab b\n";
+  const auto tokens = model.tokenizer().encode(text.substr(0, text.size() - 1));
+  must(tokens);
+  REQUIRE(tokens->size() >= 2 * window);
+  const u64 windows = tokens->size() / window;
+  auto plain = reference::Llama::load(model);
+  f64 sum = 0, squares = 0, count = 0;
+  for (u64 w = 0; w < windows; ++w) {
+    plain->reset();
+    std::vector<f32> logits;
+    for (u32 i = 0; i < window; ++i) {
+      const u32 id = i == 0 ? 1 : (*tokens)[w * window + i];
+      if (i > window / 2) {                      // the logits before it are of a token of the second half
+        f64 all = 0;
+        for (const f32 logit : logits) all += std::exp(static_cast<f64>(logit));
+        const f64 loss = std::log(all) - logits[id];
+        sum += loss;
+        squares += loss * loss;
+        ++count;
+      }
+      logits = plain->step(id);
+    }
+  }
+  const auto session = make(model, {.context = window, .batch = window, .all_logits = true});
+  u32 reports = 0;
+  const auto report = measure_perplexity(*session, model, text, {.on_progress = [&](const auto&) { ++reports; }});
+  must(report);
+  REQUIRE(report->tokens_counted == count);
+  REQUIRE(report->tokens_counted == windows * (window / 2 - 1));
+  REQUIRE(reports == windows);
+  REQUIRE(report->chunks == windows);
+  CHECK(report->perplexity == Approx(std::exp(sum / count)).epsilon(0.01));
+  const f64 variance = squares / count - sum / count * sum / count;
+  CHECK(report->standard_error == Approx(std::sqrt(variance / (count - 1)) * std::exp(sum / count)).epsilon(0.02));
+  REQUIRE(measure_perplexity(*session, model, "ab", {}).error().code == ErrorCode::usage);
+  must(measure_perplexity(*session, model, text, {.chunks = 1}));
 }
 
 TEST_CASE("cancelling stops between submissions, and the session can go on") {
