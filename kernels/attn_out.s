@@ -41,6 +41,7 @@
   s_mov_b32 s[chunk_column], 0
 .endm
 
+// The barrier behind the next chunk's weights keeps its stores behind this chunk's loads.
 .macro stage_next_attention
   s_add_u32 s[chunk_column], s[chunk_column], stage_columns
 .endm

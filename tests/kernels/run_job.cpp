@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "driver/code_object.h"
+#include "isa/tables.h"
 #include "kernels/kernels.h"
 
 namespace amlm::test {
@@ -91,6 +92,38 @@ JobResult run_job(const Job& job, const isa::RunOptions& options) {
       return {job.regions[i].label + " was written", {}};
   }
   return {job.verify(bytes), report.counters};
+}
+
+std::vector<Wait> waits_of(const std::string& name) {
+  const Kernel* kernel = find(name);
+  check(kernel != nullptr, "no such kernel");
+  const std::vector<u8>& image = loaded().image.bytes;
+  std::vector<u32> words(kernel->code_bytes / 4);
+  std::memcpy(words.data(), image.data() + kernel->code_va, words.size() * 4);
+  std::vector<Wait> out;
+  for (u32 at = 0; at < words.size();) {
+    const auto instruction = isa::decode(std::span(words).subspan(at));
+    check(instruction.has_value(), "a kernel that does not decode");
+    const isa::Opcode opcode = instruction->opcode;
+    if (opcode == isa::Opcode::s_waitcnt || opcode == isa::Opcode::s_barrier) {
+      out.push_back({at * 4, isa::print(*instruction, at * 4)});
+    }
+    at += instruction->size_dw;
+  }
+  return out;
+}
+
+JobResult run_without(const Job& job, const Wait& wait) {
+  constexpr u32 s_nop = 0xbf800000;
+  u8* at = loaded().image.bytes.data() + find(job.kernel)->code_va + wait.offset_bytes;
+  u32 word = 0;
+  std::memcpy(&word, at, 4);
+  std::memcpy(at, &s_nop, 4);
+  loaded().executor.forget();
+  JobResult result = run_job(job, {.mode = isa::Mode::strict, .seed = 1});
+  std::memcpy(at, &word, 4);
+  loaded().executor.forget();
+  return result;
 }
 
 u64 job_seed() {

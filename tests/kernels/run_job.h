@@ -14,6 +14,12 @@ struct JobResult {
 
 JobResult run_job(const Job& job, const isa::RunOptions& options);
 
+// An s_waitcnt or s_barrier of a kernel.
+struct Wait { u32 offset_bytes = 0; std::string text; };
+std::vector<Wait> waits_of(const std::string& kernel);
+// The job with that instruction replaced by s_nop.
+JobResult run_without(const Job& job, const Wait& wait);
+
 // AMLM_TEST_SEED, else 1: what random tests start from, and print when they fail.
 u64 job_seed();
 
