@@ -1,6 +1,7 @@
-// What the virtual GPU has done: totals and sums per dispatch label, as JSON.
+// What the virtual GPU has done: totals and sums per dispatch label, as JSON; and, on demand, a line a dispatch.
 #pragma once
 
+#include <cstdio>
 #include <map>
 #include <mutex>
 #include <string>
@@ -23,13 +24,17 @@ struct QueueCounters {
 
 class Counters {
  public:
-  void add(const std::string& label, const isa::RunReport& report);
+  explicit Counters(std::string trace_path) : trace_path_(std::move(trace_path)) {}
+  void add(const isa::Dispatch& dispatch, const isa::RunReport& report, u64 start_ns);
   void count(u64 QueueCounters::* which, u64 amount = 1);
   std::string json() const;
   void clear();
 
  private:
+  void trace(const isa::Dispatch& dispatch, const isa::RunReport& report, u64 start_ns);
   mutable std::mutex mutex_;
+  std::string trace_path_;
+  FILE* trace_file_ = nullptr;               // flushed by exit()
   QueueCounters queue_;
   std::map<std::string, LabelCounters> labels_;
 };

@@ -106,7 +106,7 @@ void CommandProcessor::invalidate(u32 gcr_bits) {
   if (gcr_bits & bit_gli) {
     caches.visible_instruction = caches.completed;
     cpu_instruction_ = true;
-    vm_.code_suspect = true;
+    ++vm_.code_generation;
   }
   if (gcr_bits & bit_gl2) cpu_l2_ = true;
 }

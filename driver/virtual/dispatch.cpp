@@ -165,13 +165,14 @@ void CommandProcessor::refresh_code(u64 code_va) {
   const u64 from = whole ? mapping->va : code_va;
   const u64 size = whole ? mapping->size_bytes : std::min(window, mapping->va + mapping->size_bytes - code_va);
   const auto known = vm_.code_hashes.find(from);
-  if (known != vm_.code_hashes.end() && !vm_.code_suspect) return;
+  if (known != vm_.code_hashes.end() && known->second.generation == vm_.code_generation) return;
   const u64 hash = hash_code(mapping->host + (from - mapping->va), size);
-  if (known != vm_.code_hashes.end() && known->second == hash) return;
-  if (!vm_.code_hashes.empty()) vm_.executor.forget();
-  if (known != vm_.code_hashes.end()) vm_.code_hashes.clear();
-  vm_.code_hashes[from] = hash;
-  vm_.labels.clear();
+  if (known != vm_.code_hashes.end() && known->second.hash != hash) {
+    vm_.executor.forget();
+    vm_.code_hashes.clear();
+    vm_.labels.clear();
+  }
+  vm_.code_hashes[from] = {hash, vm_.code_generation};
 }
 
 CommandProcessor::Step CommandProcessor::dispatch(std::array<u32, 3> dims,
@@ -191,7 +192,7 @@ CommandProcessor::Step CommandProcessor::dispatch(std::array<u32, 3> dims,
 }
 
 CommandProcessor::Step CommandProcessor::report_run(const isa::Dispatch& dispatch, const isa::RunReport& report) {
-  gpu_.counters.add(dispatch.label, report);
+  gpu_.counters.add(dispatch, report, time_ns());
   modelled_ns_ += report.modelled_ns;
   if (!report.fault) return Step::next;
   const isa::Fault& f = *report.fault;

@@ -80,8 +80,9 @@ struct Vm {
   isa::AddressSpace space;
   std::map<u64, Row> rows;                   // by canonical va
   isa::Executor executor;
-  std::map<u64, u64> code_hashes;            // by code va: what the executor has decoded
-  bool code_suspect = false;                 // instruction caches were invalidated since
+  struct CodeHash { u64 hash; u64 generation; };
+  std::map<u64, CodeHash> code_hashes;       // by code va: what the executor has decoded, and when it was last compared
+  u64 code_generation = 1;                   // grows with each instruction cache invalidation and page-table change
   std::map<u64, std::string> labels;         // of kernels, by code va
   CacheState caches;
   uapi::GpuvmFault last_fault{};

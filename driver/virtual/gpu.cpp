@@ -26,7 +26,8 @@ Gpu::Gpu()
     : config(config_from_environment()),
       pool((config.gtt_bytes + config.vram_bytes) * 4),
       scheduler(*this),
-      faults(config.faults_path) {
+      faults(config.faults_path),
+      counters(config.trace_path) {
   std::string why;
   if (!set_injections(config.inject, &why)) fatal(why);
 }

@@ -39,6 +39,11 @@ int munmap(void* address, size_t size) {
   return function(address, size);
 }
 
+FILE* fopen(const char* path, const char* mode) {
+  static const auto function = reinterpret_cast<FILE* (*)(const char*, const char*)>(next("fopen"));
+  return function(path, mode);
+}
+
 int dup_above(int fd, int lowest) {
   static const auto function = reinterpret_cast<int (*)(int, int, ...)>(next("fcntl"));
   return function(fd, F_DUPFD_CLOEXEC, lowest);

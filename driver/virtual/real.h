@@ -18,6 +18,7 @@ int close(int fd);
 int ioctl(int fd, unsigned long request, void* argument);
 void* mmap(void* address, size_t size, int protection, int flags, int fd, off_t offset);
 int munmap(void* address, size_t size);
+FILE* fopen(const char* path, const char* mode);
 int dup_above(int fd, int lowest);   // F_DUPFD_CLOEXEC
 
 }  // namespace amlm::vgpu::real

@@ -78,13 +78,19 @@ int update_timeline(Call& call, const uapi::GemVa& args) {
 void Vm::insert(u64 va, Row row) {
   space.insert(make_mapping(va, row));
   rows.emplace(va, std::move(row));
-  code_suspect = true;
+  ++code_generation;
 }
 
 void Vm::erase(u64 va) {
+  const auto code = code_hashes.lower_bound(va);
+  if (code != code_hashes.end() && code->first < va + rows.at(va).size_bytes) {
+    executor.forget();                       // other code may come to the same addresses
+    code_hashes.clear();
+    labels.clear();
+  }
   space.erase(va);
   rows.erase(va);
-  code_suspect = true;
+  ++code_generation;
 }
 
 int gem_va(Call& call, void* data) {

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <xf86drm.h>
 
@@ -91,6 +92,23 @@ TEST_CASE("descriptors: dup keeps the device, close ends it") {
   close(copy);
   close(other);
   CHECK(call(other, DRM_IOCTL_GEM_CLOSE, &gem_close) == -EBADF);
+}
+
+TEST_CASE("the child of a fork opens a device of its own") {
+  Bench bench;
+  REQUIRE(bench.run(bench.begun()) == 0);                         // a worker thread exists
+  const pid_t child = fork();
+  if (child == 0) {
+    drm_amdgpu_gem_create create{};
+    create.in = {.bo_size = 4096, .alignment = 0, .domains = AMDGPU_GEM_DOMAIN_GTT, .domain_flags = 0};
+    if (call(bench.fd, DRM_IOCTL_AMDGPU_GEM_CREATE, &create) != -ENOTTY) _exit(1);
+    const int fd = open("/dev/dri/renderD128", O_RDWR);
+    _exit(call(fd, DRM_IOCTL_AMDGPU_GEM_CREATE, &create) == 0 && create.out.handle == 1 ? 0 : 2);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(bench.run(bench.begun()) == 0);
 }
 
 TEST_CASE("an ioctl that this device does not have says so") {
