@@ -1,5 +1,6 @@
 // decode(): dispatch on the top bits to a format, index the row by opcode, take the operands as the row says.
-// Formats and fields: RDNA3.5 ISA guide, chapter 15. Vector formats are in decode_vector.cpp, memory in decode_memory.cpp.
+// Formats and fields: RDNA3.5 ISA guide, chapter 15. Vector formats are in decode_vector.cpp, memory formats in
+// decode_memory.cpp.
 #include "isa/decoder.h"
 
 #include <cstdio>
@@ -83,7 +84,8 @@ bool Decoder::vgpr(Operand& operand, u32 number, u32 count_dw) {
 
 bool Decoder::source(Operand& operand, u32 code, OperandInfo expected, u32 slot) {
   const u32 count = dwords_of(expected.type);
-  if (expected.where == Where::scalar_register && code >= 128) return fail("source %u must be a scalar register", slot);
+  if (expected.where == Where::scalar_register && code >= 128)
+    return fail("source %u must be a scalar register", slot);
   if (expected.where == Where::lane_select && code >= code_literal) return fail("source %u must be a lane number", slot);
   if (code >= code_vgpr0) {
     if (expected.where == Where::scalar || expected.type == Type::MASK) return fail("source %u cannot be a VGPR", slot);
@@ -156,7 +158,8 @@ bool Decoder::sopp() {
 
 bool Decoder::named_only(Format format, u32 number) {
   const auto found = lookup(format, number);
-  const std::string what = found ? std::string(info(*found).name) : std::string(name(format)) + " opcode " + std::to_string(number);
+  std::string what(found ? info(*found).name : name(format));
+  if (!found) what += " opcode " + std::to_string(number);
   return fail("%s: graphics instructions are not decoded", what.c_str());
 }
 

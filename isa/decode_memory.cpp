@@ -27,7 +27,7 @@ bool Decoder::smem() {
 bool Decoder::ds() {
   if (!row(Format::ds, take(0, 18, 8)) || !need(2)) return false;
   const bool cross_lane = op->effects.has(Flag::CROSS_LANE), lds = op->op_class == OpClass::lds;
-  const bool gds_only = !lds && op->effects.reads_special(Special::M0);   // GWS, ordered count, GS registers
+  const bool gds_only = op->effects.has(Flag::GDS_ONLY);
   if (gds_only || (lds && !cross_lane)) in.gds = take(0, 17, 1);
   if (gds_only && !in.gds) return fail("%s works on GDS: the GDS bit must be set", op->name.data());
   if (in.opcode == Opcode::ds_nop) return true;

@@ -30,8 +30,8 @@ bool Decoder::dpp(u32 code, bool native) {
                                                      : (eight ? Encoding::vop3_dpp8 : Encoding::vop3_dpp16);
   if (op->src_count) {
     const u32 field = take(at, 0, 8);
-    if (!(native ? half_vgpr(in.src[0], field, op->src[0].type, 0) : vgpr(in.src[0], field, dwords_of(op->src[0].type))))
-      return false;
+    const Type type = op->src[0].type;
+    if (!(native ? half_vgpr(in.src[0], field, type, 0) : vgpr(in.src[0], field, dwords_of(type)))) return false;
   }
   if (eight) {
     in.fetch_inactive = code == dpp8_fetch_inactive_code;
@@ -60,7 +60,8 @@ bool Decoder::dpp16(u32 at, bool native) {
 bool Decoder::native_source0(u32 code) {
   if (is_dpp(code)) return dpp(code, true);
   const OperandInfo expected = op->src[0];
-  if (code >= code_vgpr0 && is_half_type(expected.type)) return half_vgpr(in.src[0], code - code_vgpr0, expected.type, 0);
+  if (code >= code_vgpr0 && is_half_type(expected.type))
+    return half_vgpr(in.src[0], code - code_vgpr0, expected.type, 0);
   return source(in.src[0], code, expected, 0);
 }
 

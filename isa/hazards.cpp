@@ -87,7 +87,7 @@ void Checker::decode_all() {
   }
 }
 
-// [G] 7.6: X and Y read through the same ports: their SRC0 must lie in different banks, their SRC1 too, and of what they
+// [G] 7.6: X and Y read through the same ports: their SRC0 must lie in different banks, their SRC1 too; of what they
 // read through the third port (FMAC and DOT2ACC: the destination) one must be even and one odd.
 void Checker::vopd(const Placed& at) {
   const OpInfo& x = at.op();
@@ -95,7 +95,9 @@ void Checker::vopd(const Placed& at) {
   const auto same = [](const Operand& a, const Operand& b, u32 banks) {
     return a.is_vgpr() && b.is_vgpr() && a.present() && b.present() && a.vgpr() % banks == b.vgpr() % banks;
   };
-  const auto third = [](const OpInfo& half, const Operand& dst, const Operand& src2) { return half.reads_dst ? dst : src2; };
+  const auto third = [](const OpInfo& half, const Operand& dst, const Operand& src2) {
+    return half.reads_dst ? dst : src2;
+  };
   if (same(at.in.src[0], at.in.y_src[0], vgpr_banks)) report(at, "SRC0 of both halves are in one VGPR bank");
   if (same(at.in.src[1], at.in.y_src[1], vgpr_banks)) report(at, "SRC1 of both halves are in one VGPR bank");
   if (same(third(x, at.in.dst, at.in.src[2]), third(y, at.in.y_dst, at.in.y_src[2]), 2))
@@ -125,7 +127,8 @@ void Checker::pair(const Placed& previous, const Placed& next) {
       (overlap(previous.in.dst, next.in.src[0]) || overlap(previous.in.dst, next.in.src[1])))
     report(next, "A or B overlaps the result of the WMMA just before: another VALU instruction must stand between");
   // [G] 7.2.8
-  if (first.format == Format::vopc && first.effects.writes_special(Special::EXEC) && second.name.starts_with("v_permlane"))
+  const bool compare_exec = first.format == Format::vopc && first.effects.writes_special(Special::EXEC);
+  if (compare_exec && second.name.starts_with("v_permlane"))
     report(next, "follows a v_cmpx: another VALU instruction must stand between");
 }
 
@@ -145,7 +148,8 @@ void Checker::clause(std::size_t index) {
 void Checker::message(std::size_t index) {
   const Placed& at = list[index];
   if (at.in.offset != i32(dealloc_vgprs)) return;
-  if (index == 0 || list[index - 1].in.opcode != Opcode::s_nop) report(at, "DEALLOC_VGPRS needs an s_nop right before it");
+  if (index == 0 || list[index - 1].in.opcode != Opcode::s_nop)
+    report(at, "DEALLOC_VGPRS needs an s_nop right before it");
   if (index + 1 >= list.size() || list[index + 1].in.opcode != Opcode::s_endpgm)
     report(at, "only s_endpgm may follow DEALLOC_VGPRS");
 }
@@ -180,7 +184,7 @@ void Checker::run() {
     if (list[i].in.opcode == Opcode::s_sendmsg) message(i);
   }
   end();
-  std::ranges::stable_sort(found, {}, &Hazard::offset);
+  std::ranges::stable_sort(found, {}, &Hazard::offset_bytes);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace amlm::isa {
 
 struct Hazard {
-  u32 offset = 0;         // of the instruction, bytes from the start of the code
+  u32 offset_bytes = 0;   // of the instruction, from the start of the code
   std::string sentence;
 };
 

@@ -24,7 +24,7 @@ enum class Format : u8 {
 };
 
 // native: the row's own format, VOP3 and VOP3P rows too. vop3: a VOP1, VOP2 or VOPC row in VOP3 form. The DPP ones add
-// a DPP dword: to the row's own format (dpp8, dpp16; VOP3 and VOP3P rows too), or to the VOP3 form (vop3_dpp8, vop3_dpp16).
+// a DPP dword: dpp8 and dpp16 to the row's own format, vop3_dpp8 and vop3_dpp16 to the VOP3 form.
 enum class Encoding : u8 { native, vop3, dpp8, dpp16, vop3_dpp8, vop3_dpp16 };
 
 // Every opcode of the tables, in table order: Opcode::v_add_f32.

@@ -71,7 +71,8 @@ struct Printer {
 
   bool native_vector() const {
     const bool family = op.format == Format::vop1 || op.format == Format::vop2 || op.format == Format::vopc;
-    return family && (in.encoding == Encoding::native || in.encoding == Encoding::dpp8 || in.encoding == Encoding::dpp16);
+    const Encoding e = in.encoding;
+    return family && (e == Encoding::native || e == Encoding::dpp8 || e == Encoding::dpp16);
   }
   // A 16-bit operand of a native encoding: v5 for the low half, v5.h for the high one.
   std::string half(const Operand& o, Type type, u32 bit) const {
@@ -246,7 +247,7 @@ void Printer::scalar(u64 pc) {
   out = op.name;
   if (in.opcode == Opcode::s_endpgm && in.offset == 0) return;
   // s_setreg names the hardware register first, as a destination.
-  const bool setreg = op.format == Format::sopk && op.dst_count == 0 && op.src_count == 2 && op.src[1].type == Type::HWREG;
+  const bool setreg = op.dst_count == 0 && op.src_count == 2 && op.src[1].type == Type::HWREG;
   if (in.dst.present()) add(operand(in.dst, op.dst[0].type));
   if (setreg) add(immediate(Type::HWREG));
   u32 slot = 0;
@@ -318,7 +319,9 @@ void Printer::buffer() {
 std::string print(const Instruction& instruction, u64 pc) {
   Printer printer(instruction);
   switch (printer.op.format) {
-    case Format::sop1: case Format::sop2: case Format::sopc: case Format::sopk: case Format::sopp: printer.scalar(pc); break;
+    case Format::sop1: case Format::sop2: case Format::sopc: case Format::sopk: case Format::sopp:
+      printer.scalar(pc);
+      break;
     case Format::smem: printer.smem(); break;
     case Format::vopd: printer.vopd(); break;
     case Format::ds: printer.ds(); break;

@@ -39,7 +39,7 @@ constexpr Effects NONE = flag(Flag::NONE), GLC_RETURNS = flag(Flag::GLC_RETURNS)
                   D16 = flag(Flag::D16), D16_HI = flag(Flag::D16_HI), CROSS_LANE = flag(Flag::CROSS_LANE),
                   LANE_NUMBER = flag(Flag::LANE_NUMBER), SWAPS = flag(Flag::SWAPS), SATURATES = flag(Flag::SATURATES),
                   FLOAT_MODIFIERS = flag(Flag::FLOAT_MODIFIERS), NO_DPP = flag(Flag::NO_DPP),
-                  NO_VOP3 = flag(Flag::NO_VOP3);
+                  NO_VOP3 = flag(Flag::NO_VOP3), GDS_ONLY = flag(Flag::GDS_ONLY);
 constexpr Effects operator+(Effects a, Effects b) {
   return {u8(a.reads | b.reads), u8(a.writes | b.writes), u16(a.flags | b.flags)};
 }
@@ -141,17 +141,19 @@ Modifiers packed_modifiers(const OpInfo& op) {
 }
 
 bool allows_dpp(const OpInfo& op) {
-  if (op.effects.has(Flag::CROSS_LANE) || op.effects.has(Flag::SWAPS) || op.effects.has(Flag::NO_DPP)) return false;
+  for (const Flag never : {Flag::CROSS_LANE, Flag::SWAPS, Flag::NO_DPP})
+    if (op.effects.has(never)) return false;
   if (op.op_class == OpClass::quarter) return false;
   const auto wide = [](const OperandInfo& operand) { return info(operand.type).bits > 32; };
   const auto literal = [](const OperandInfo& operand) { return info(operand.type).kind == Kind::literal; };
-  return std::ranges::none_of(op.dst, wide) && std::ranges::none_of(op.src, wide) && std::ranges::none_of(op.src, literal);
+  return std::ranges::none_of(op.dst, wide) && std::ranges::none_of(op.src, wide) &&
+         std::ranges::none_of(op.src, literal);
 }
 
 bool has_vop3_form(const OpInfo& op) {
   const auto literal = [](const OperandInfo& operand) { return info(operand.type).kind == Kind::literal; };
   if (op.format != Format::vop1 && op.format != Format::vop2 && op.format != Format::vopc) return false;
-  return !op.effects.has(Flag::NO_VOP3) && !op.effects.has(Flag::SWAPS) && op.name != "v_permlane64_b32" &&
+  return !op.effects.has(Flag::NO_VOP3) && !op.effects.has(Flag::SWAPS) &&
          std::ranges::none_of(op.src, literal);
 }
 

@@ -12,22 +12,23 @@
 //   format   enumerator of Format.
 //   writes   W(types): dst, then sdst. RW(types): the old value of dst is read too (fmac, writelane, v_swap).
 //   reads    R(types): src[0], src[1], ... in order. Types are in isa/tables/types.inc. S(t): scalar register or
-//            constant; SR(t): scalar register; L(t): SGPR or inline constant; V(t): VGPR only; VK(t): VGPR or inline constant.
+//            constant; SR(t): scalar register; L(t): SGPR or inline constant; V(t): VGPR only; VK(t): VGPR or inline
+//            constant.
 //   effects  what the operands do not show, joined by `+`: R(x), W(x), RW(x) with x of SCC, EXEC, VCC, M0, MODE,
 //            and flags (enum Flag). That vector instructions obey EXEC, and float ones MODE, is not repeated.
 //   class    enumerator of OpClass.
 //
 // Operands in an Instruction, beyond the plain case:
 //   VCC      implied by the VOP2/VOPC native forms and v_dual_cndmask stands in its MASK operand (code 106):
-//            v_cndmask src[2]; v_add_co_ci sdst and src[2]; v_cmp dst. v_cmpx has dst = EXEC (126). Handlers need no cases.
+//            v_cndmask src[2]; v_add_co_ci sdst and src[2]; v_cmp dst. v_cmpx has dst = EXEC (126).
 //   K_ types src[] has code_literal, count_dw 1, and Instruction::literal the value.
-//   imm.     SIMM16, LABEL, HWREG, MESSAGE are in Instruction::offset and take no src slot (they stand last in reads).
-//   SOPK     the SDST field is dst where the row writes; src[0] where it only reads (s_cmpk, s_setreg, s_waitcnt_xxcnt).
+//   imm.     SIMM16, LABEL, HWREG, MESSAGE are in Instruction::offset and take no src slot (they stand last).
+//   SOPK     the SDST field is dst where the row writes, src[0] where it only reads (s_cmpk, s_setreg, s_waitcnt_*).
 //   memory   dst is loaded data. src[0] ADDR, src[1] data, src[2] SADDR/SRSRC, src[3] SOFFSET; unused slots absent.
 //            DS: src[0] ADDR, src[1] data 0, src[2] data 1. SMEM: src[0] SBASE/SRSRC, src[1] SOFFSET.
 //            GLOBAL: without SADDR, ADDR is 2 registers; with it, 1. SCRATCH: ADDR present iff `sve`.
 //            MUBUF/MTBUF: ADDR is idxen + offen registers, index first.
-//   atomics  with flag GLC_RETURNS have dst only when glc is set; then dst takes the data's place in VMEM's one data field.
+//   atomics  with flag GLC_RETURNS have dst only when glc is set; in MUBUF it is the data's register.
 //   16 bits  a 16-bit operand in a VGPR may be either half. Native VOP1/VOP2/VOPC encodings choose it by bit 7 of the
 //            register number, VOP3 by OPSEL; both arrive as Instruction::opsel (bit i = src i high, bit 3 = dst high).
 #pragma once
@@ -102,7 +103,8 @@ enum class Flag : u16 {
   SATURATES = 128,   // integer result: CLAMP saturates it
   FLOAT_MODIFIERS = 256,  // NEG and ABS work although the sources are untyped bits (v_cndmask)
   NO_DPP = 512,      // has no DPP form, though its operands would allow one
-  NO_VOP3 = 1024,    // VOP2 row without a VOP3 form
+  NO_VOP3 = 1024,    // VOP1 or VOP2 row without a VOP3 form
+  GDS_ONLY = 2048,   // DS row that works on global data share: the GDS bit must be set
 };
 
 struct Effects {

@@ -9,7 +9,8 @@ bool has(const std::string& sentence, const char* part) { return sentence.find(p
 
 bool native_family(const Instruction& in) {
   const bool family = in.format == Format::vop1 || in.format == Format::vop2 || in.format == Format::vopc;
-  return family && (in.encoding == Encoding::native || in.encoding == Encoding::dpp8 || in.encoding == Encoding::dpp16);
+  const Encoding e = in.encoding;
+  return family && (e == Encoding::native || e == Encoding::dpp8 || e == Encoding::dpp16);
 }
 
 bool is_inline(u32 literal, u32 bits) {
@@ -38,7 +39,8 @@ const char* literal_problem(const Instruction& in) {
   for (u32 i = 0; i < op.src_count; ++i) {
     if (in.src[i].code != code_literal || !in.src[i].present()) continue;
     const TypeInfo& type = info(op.src[i].type);
-    const bool packed = type.kind == Kind::packed_integer || type.kind == Kind::packed_floating || type.kind == Kind::matrix;
+    const Kind kind = type.kind;
+    const bool packed = kind == Kind::packed_integer || kind == Kind::packed_floating || kind == Kind::matrix;
     const bool half = type.bits == 16 || packed;
     const bool mix = op.src[i].type == Type::MIX;   // LLVM takes its literals for f16
     if ((type.bits == 16 || mix) && in.literal > 0xffff) return "unspellable";
@@ -61,7 +63,7 @@ bool vopd_is_legal(const Instruction& in) {
 }  // namespace
 
 const char* why_only_ours(const Instruction& in, const Words& words) {
-  const bool vop3_form = in.encoding == Encoding::vop3 || in.encoding == Encoding::vop3_dpp8 || in.encoding == Encoding::vop3_dpp16;
+  const bool vop3_form = in.encoding != Encoding::native && !native_family(in);
   if (native_family(in) && in.opsel) return "sixteen-bit-halves";
   if (in.opcode == Opcode::v_swap_b16) return "newer-forms";
   if (vop3_form && (in.opcode == Opcode::v_mov_b16 || in.opcode == Opcode::v_readfirstlane_b32)) return "newer-forms";

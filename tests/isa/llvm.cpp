@@ -9,8 +9,8 @@
 namespace amlm::isa::test {
 namespace {
 
-// After each sample comes s_mov_b32 s0, 0x5a000000 + index: llvm-mc goes on decoding a sample's tail, and prints nothing
-// for what it refuses, so only such a mark says where a sample ends.
+// After each sample comes s_mov_b32 s0, 0x5a000000 + index: llvm-mc goes on decoding a sample's tail, and prints
+// nothing for what it refuses, so only such a mark says where a sample ends.
 constexpr u32 mark_code = 0xbe8000ff, mark_base = 0x5a000000, mark_limit = 1 << 24;
 
 std::string run_llvm(const std::string& flags, const std::string& input) {
@@ -112,7 +112,7 @@ std::vector<Disassembled> llvm_disassemble(std::span<const std::vector<u32>> sam
 
 std::vector<Disassembled> llvm_disassemble(std::span<const Words> samples) { return disassemble_blocks(samples); }
 
-std::vector<Assembled> llvm_assemble(std::span<const std::string> source) {
+std::vector<Assembled> llvm_assemble(std::span<const std::string> source, const std::string& features) {
   check(source.size() < mark_limit, "samples of one run");
   std::string input;
   for (u32 i = 0; i < source.size(); ++i) {
@@ -120,7 +120,7 @@ std::vector<Assembled> llvm_assemble(std::span<const std::string> source) {
     std::snprintf(mark, sizeof mark, "\ns_mov_b32 s0, 0x%x\n", mark_base + i);
     input += source[i] + mark;
   }
-  const std::vector<Line> lines = parse(run_llvm("", input));
+  const std::vector<Line> lines = parse(run_llvm(features.empty() ? "" : "-mattr=" + features, input));
   std::vector<Assembled> result;
   for (const Line* line : first_lines(lines, source.size())) {
     Assembled assembled;

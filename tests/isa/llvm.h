@@ -28,6 +28,6 @@ struct Assembled {
   u32 size_dw = 0;     // 0: refused
   Words words{};
 };
-std::vector<Assembled> llvm_assemble(std::span<const std::string> lines);
+std::vector<Assembled> llvm_assemble(std::span<const std::string> lines, const std::string& features = "");
 
 }  // namespace amlm::isa::test

@@ -44,7 +44,7 @@ Head head(const OpInfo& op) {
     case Format::vopc: return join(bits(25, 7, 0x3e), bits(17, 8, n));
     case Format::vop3: case Format::vop3sd: return join(bits(26, 6, 0x35), bits(16, 10, n));
     case Format::vop3p: return join(bits(23, 9, 0x198), bits(16, 7, n));
-    case Format::vopd: return n < 14 ? join(bits(26, 6, 0x32), bits(22, 4, n)) : join(bits(26, 6, 0x32), bits(17, 5, n));
+    case Format::vopd: return join(bits(26, 6, 0x32), n < 14 ? bits(22, 4, n) : bits(17, 5, n));
     case Format::ds: return join(bits(26, 6, 0x36), bits(18, 8, n));
     case Format::flat: return join(bits(26, 6, 0x37), join(bits(16, 2, 0), bits(18, 7, n)));
     case Format::scratch: return join(bits(26, 6, 0x37), join(bits(16, 2, 1), bits(18, 7, n)));
