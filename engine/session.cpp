@@ -280,7 +280,9 @@ Result<void> Session::Impl::recover(const Error& fault) {
 template <class Work> Result<void> Session::Impl::guarded(Work&& work) {
   Result<void> result = work();
   if (result || result.error().code != ErrorCode::gpu_fault) return result;
-  TRY_VOID(recover(result.error()));
+  Error fault = result.error();
+  fault.sentence = "after " + std::to_string(in_cache) + " tokens: " + fault.sentence;
+  TRY_VOID(recover(fault));
   return work();
 }
 

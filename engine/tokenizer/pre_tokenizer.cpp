@@ -9,13 +9,14 @@ namespace amlm {
 
 namespace {
 
-// The expressions are those of the models' own tokenizer.json (Llama 3, Qwen2) and of GPT-2; "default" is the chain
-// that llama.cpp falls back to, since that is what files without a name were made and tested with.
+// The expressions are those of the models' own tokenizer.json (Llama 3, Qwen2, SmolLM) and of GPT-2; "default" is the
+// chain that llama.cpp falls back to, since that is what files without a name were made and tested with.
 #define CONTRACTIONS "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])"
 #define REST "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 constexpr const char* llama3_patterns[] = {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}" REST};
 constexpr const char* qwen2_patterns[] = {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}" REST};
 #define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)"
+constexpr const char* smollm_patterns[] = {"\\p{N}", GPT2};
 constexpr const char* gpt2_patterns[] = {GPT2 "|\\s+"};
 constexpr const char* default_patterns[] = {"[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"};
 #undef CONTRACTIONS
@@ -63,13 +64,15 @@ Result<PreTokenizer> PreTokenizer::create(std::string_view name) {
     out.whole_words_first_ = true;
   } else if (name == "qwen2") {
     patterns = qwen2_patterns;
+  } else if (name == "smollm") {
+    patterns = smollm_patterns;
   } else if (name == "gpt-2") {
     patterns = gpt2_patterns;
   } else if (name == "default" || name.empty()) {
     patterns = default_patterns;
   } else {
     return fail(ErrorCode::unsupported, "the pre-tokenizer " + quoted(name) +
-                                            " is not supported; amlm has llama-bpe, qwen2, gpt-2 and default");
+                                            " is not supported; amlm has llama-bpe, qwen2, smollm, gpt-2 and default");
   }
   for (const char* pattern : patterns) {
     int error = 0;

@@ -12,8 +12,8 @@ namespace amlm {
 
 class PreTokenizer {
  public:
-  // "llama-bpe" (also llama3, llama-v3), "qwen2", "gpt-2", "default" or "" (the file does not say). unsupported
-  // otherwise: cutting at other places would give other tokens and quietly worse text.
+  // "llama-bpe" (also llama3, llama-v3), "qwen2", "smollm", "gpt-2", "default" or "" (the file does not say).
+  // unsupported otherwise: cutting at other places would give other tokens and quietly worse text.
   static Result<PreTokenizer> create(std::string_view name);
   // Appends the words, views into `text`, in order and without gaps. Bytes that are not UTF-8 are in no match and so
   // stay as they are, in words of their own. failed when a match would need more than its limits.

@@ -182,6 +182,7 @@ TEST_CASE("pre-tokenizers cut where the models' own do") {
   REQUIRE(words_of("qwen2", "Hello 123 I'LL") == Words{"Hello", " ", "1", "2", "3", " I", "'LL"});
   REQUIRE(words_of("llama-bpe", "\xc3\xa9t\xc3\xa9 \xe6\xbc\xa2\xe5\xad\x97") ==
           Words{"\xc3\xa9t\xc3\xa9", " \xe6\xbc\xa2\xe5\xad\x97"});
+  REQUIRE(words_of("smollm", "I'm 42.") == Words{"I", "'m", " ", "4", "2", "."});
   REQUIRE(words_of("gpt-2", "I'm 42  ok") == Words{"I", "'m", " 42", " ", " ok"});
   // The default chain also cuts punctuation apart and numbers into threes.
   REQUIRE(words_of("default", "Hi, 12345 x") == Words{"Hi", ",", " ", "123", "45", " x"});
