@@ -15,8 +15,8 @@ struct GpuvmFault { u64 va; u32 status, hub; };
 // Flags of CTX QUERY_STATE2; older headers lack the last one.
 constexpr u64 state_reset = 1, state_vram_lost = 2, state_guilty = 4, state_reset_in_progress = 0x20;
 
-// RW of GCVM_L2_PROTECTION_FAULT_STATUS in GC 11 (Linux include/asic_reg/gc/gc_11_0_0_sh_mask.h). Its permission bits do
-// not tell a page without the right from no page at all; our own list of buffers does.
+// RW of GCVM_L2_PROTECTION_FAULT_STATUS in GC 11 (Linux include/asic_reg/gc/gc_11_0_0_sh_mask.h). Its permission bits
+// do not tell a page without the right from no page at all; our own list of buffers does.
 constexpr u32 fault_write = 1 << 18;
 
 std::string reason_of(const JobFailure& failure) {

@@ -32,7 +32,9 @@ struct Queue::Impl {
   Error failure{ErrorCode::ok, 0, ""};
   QueueCounts counts;
 
+  // Whatever the last job comes to was reported by an earlier wait, or nobody wants to know any more.
   ~Impl() {
+    if (!is_lost() && submitted > reached) (void)query(submitted, goodbye);
     if (context != nullptr) amdgpu_cs_ctx_free(context);
     set_in_flight(0);
   }
@@ -75,11 +77,7 @@ Queue::Queue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Queue::Queue(Queue&&) noexcept = default;
 Queue& Queue::operator=(Queue&&) noexcept = default;
 
-Queue::~Queue() {
-  if (impl_ == nullptr) return;
-  // Whatever this finds was reported by an earlier wait, or nobody wants to know any more.
-  if (!impl_->is_lost() && impl_->submitted > impl_->reached) (void)wait(impl_->submitted, goodbye).has_value();
-}
+Queue::~Queue() = default;
 
 Result<Queue> Queue::create(Device& device) {
   auto impl = std::make_unique<Impl>();
@@ -109,6 +107,7 @@ Result<u64> Queue::submit(std::span<const BufferView> ibs) {
     chunks[i].length_dw = sizeof bodies[i] / 4;
     chunks[i].chunk_data = reinterpret_cast<std::uintptr_t>(&bodies[i]);
   }
+  __builtin_ia32_sfence();                       // write-combined stores of ours are on their way before the GPU starts
   u64 sequence = 0;
   int error = 0;
   for (u32 attempt = 0; attempt < memory_retries; attempt++) {
@@ -124,7 +123,10 @@ Result<u64> Queue::submit(std::span<const BufferView> ibs) {
                 "the kernel cannot bring our buffers into GTT: other processes use too much memory", ENOMEM);
   if (error != 0)
     return fail(ErrorCode::kernel, text("the kernel refuses a submission: %s", std::strerror(-error)), -error);
-  check(impl_->first + sequence == impl_->submitted + 1, "the kernel's sequence numbers grow by one");
+  if (impl_->first + sequence != impl_->submitted + 1)
+    return fail(ErrorCode::kernel, text("the kernel numbered a submission %llu; %llu was due",
+                                        static_cast<unsigned long long>(sequence),
+                                        static_cast<unsigned long long>(impl_->submitted + 1 - impl_->first)));
   impl_->submitted++;
   impl_->set_in_flight(impl_->submitted - impl_->reached);
   return impl_->submitted;

@@ -262,6 +262,7 @@ Result<void> Session::Impl::recover(const Error& fault) {
     return std::unexpected(fault);
   last_fault_position = in_cache;
   ++stats.recoveries;
+  if (options.on_fault) options.on_fault(fault);
   lost = fault;                            // until the cache is whole again
   TRY_VOID(queue->recover());
   waited = queue->submitted();

@@ -40,6 +40,7 @@ struct SessionOptions {
   // logits() may already be those of a later token; 0 keeps them in step.
   u32 decode_ahead = 0;
   bool recover = true;                       // after a GPU fault go on from the last good token; false: return it
+  std::function<void(const Error&)> on_fault;     // told of each fault that recovery is tried for
   std::function<void(const MemoryPlan&)> on_plan;
   std::function<void(const LoadProgress&)> on_progress;
   const std::atomic<bool>* cancelled = nullptr;   // checked between submissions: ErrorCode::interrupted

@@ -59,6 +59,9 @@ Result<LoadedModel> load_model(const ModelOptions& options, const Invocation& in
                                  .on_plan = {}, .on_progress = {}, .cancelled = &interrupted()};
   // A real GPU should not wait for the CPU; on the virtual one tokens past the end of a story only cost time.
   session_options.decode_ahead = facts.is_virtual ? 0 : 2;
+  session_options.on_fault = [](const Error& fault) {
+    std::fprintf(stderr, "\n%s\ngoing on from the last good token\n", printable(fault.sentence).c_str());
+  };
   if (!options.quiet) {
     session_options.on_plan = [&](const MemoryPlan& plan) {
       std::fprintf(stderr, "%s: %s\n%s", printable(file).c_str(), describe_device(facts).c_str(),

@@ -84,7 +84,10 @@ Facts assumed_facts() {
   compute.ib_size_alignment = 32;
   compute.available_rings = (1u << compute_rings) - 1;
   compute.ip_discovery_version = 0x0b0501;
-  facts.hw_ip.push_back({.type = AMDGPU_HW_IP_COMPUTE, .name = "compute", .count = 1, .raw = bytes(compute)});
+  uapi::HwIpInfo graphics = compute;
+  graphics.available_rings = 1;
+  facts.hw_ip = {{.type = AMDGPU_HW_IP_GFX, .name = "gfx", .count = 1, .raw = bytes(graphics)},
+                 {.type = AMDGPU_HW_IP_COMPUTE, .name = "compute", .count = 1, .raw = bytes(compute)}};
   // ~ versions of gfx1150; MES 0x80 is the one that users of gfx1151 are told to have (driver.md 3.8).
   facts.firmware = {{AMDGPU_INFO_FW_GFX_ME, "ME", 29, 35},   {AMDGPU_INFO_FW_GFX_PFP, "PFP", 39, 35},
                     {AMDGPU_INFO_FW_GFX_MEC, "MEC", 24, 35}, {AMDGPU_INFO_FW_GFX_RLC, "RLC", 1, 1},

@@ -28,6 +28,7 @@ struct Bo {
   u8* host = nullptr;
   isa::ShadowDword* shadow = nullptr;        // strict mode only
   bool is_user_memory = false;
+  bool is_sparse = false;                    // what a PRT mapping shows where nothing is bound: zeroes
   u32 label = 0;                             // the handle it was made under, for messages
   u64 tiling = 0, metadata_flags = 0;
   std::vector<u32> metadata;

@@ -37,6 +37,10 @@ int add_shadow(Gpu& gpu, Bo& bo) {
 
 Bo::~Bo() {
   Gpu& gpu = Gpu::instance();
+  if (is_sparse) {
+    real::munmap(host, size_bytes);
+    return;
+  }
   if (shadow) real::munmap(shadow, size_bytes / 4 * sizeof(isa::ShadowDword));
   if (pool_offset != ~0ull) {
     if (host) real::munmap(host, size_bytes);

@@ -11,6 +11,8 @@ namespace amlm::vgpu {
 
 namespace {
 
+constexpr u32 last_firmware_type = 0x1b;      // IMU
+
 struct Answer { const void* data; u32 size_bytes; };
 
 // Copies what fits, as the kernel does.
@@ -57,7 +59,9 @@ int give_firmware(const Facts& facts, const drm_amdgpu_info& args) {
   for (const auto& row : facts.firmware)
     if (row.type == args.query_fw.fw_type)
       return give(args, drm_amdgpu_info_firmware{.ver = row.version, .feature = row.feature});
-  return -EINVAL;
+  // Firmware that this chip does not have: the kernel answers 0 for every type that it knows.
+  return args.query_fw.fw_type >= 1 && args.query_fw.fw_type <= last_firmware_type
+             ? give(args, drm_amdgpu_info_firmware{}) : -EINVAL;
 }
 
 int give_registers(const drm_amdgpu_info& args) {

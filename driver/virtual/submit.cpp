@@ -45,9 +45,8 @@ struct Submission {
 
 int add_ib(Submission& s, const drm_amdgpu_cs_chunk_ib& ib) {
   if (ib.ip_type >= AMDGPU_HW_IP_NUM || ib.ip_instance != 0) return -EINVAL;
-  if (ring_count(ib.ip_type) == 0)
-    return unsupported(s.call, "CS for IP type " + std::to_string(ib.ip_type) + ": this device has compute rings only",
-                       EINVAL);
+  if (ib.ip_type != compute_ip)
+    return unsupported(s.call, "CS for IP type " + std::to_string(ib.ip_type) + ": only compute rings run", EINVAL);
   if (ib.ring >= ring_count(ib.ip_type)) return -EINVAL;
   const EntityPtr entity = s.context->entity(ib.ip_type, ib.ring);
   if (entity->error) return entity->error;

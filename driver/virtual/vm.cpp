@@ -1,7 +1,9 @@
 // The GPU's page tables, as a map of ranges. Checks: Linux amdgpu_gem_va_ioctl and amdgpu_vm_bo_map, driver.md 3.2.
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "driver/virtual/handlers.h"
+#include "driver/virtual/real.h"
 
 namespace amlm::vgpu {
 
@@ -26,7 +28,7 @@ isa::Mapping make_mapping(u64 va, const Vm::Row& row) {
           .shadow = row.bo->shadow ? row.bo->shadow + row.offset / 4 : nullptr,
           .access = access,
           .snooped = row.bo->snooped(),
-          .label = "bo " + std::to_string(row.bo->label)};
+          .label = row.bo->is_sparse ? "unbound sparse memory" : "bo " + std::to_string(row.bo->label)};
 }
 
 bool overlaps(const Vm& vm, u64 va, u64 size) {
@@ -60,6 +62,18 @@ void clear(Vm& vm, u64 va, u64 size) {
       vm.insert(end, std::move(right));
     }
   }
+}
+
+// Reads of an unbound sparse page give zeroes. Hardware drops writes; here they are a fault, since nothing can want
+// them.
+BoPtr make_sparse(u64 size) {
+  void* host = real::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (host == MAP_FAILED) return nullptr;
+  auto bo = std::make_shared<Bo>();
+  bo->size_bytes = size;
+  bo->is_sparse = true;
+  bo->host = static_cast<u8*>(host);
+  return bo;
 }
 
 // A timeline update on a page-table change: the tables here change at once, so the point signals at once.
@@ -99,13 +113,12 @@ int gem_va(Call& call, void* data) {
   if (args.va_address >= hole_start && args.va_address < hole_end) return -EINVAL;
   const u64 low = args.va_address & (va_bits_end - 1);
   if (args.map_size > va_bits_end || low + args.map_size > va_bits_end - reserved_top) return -EINVAL;
-  if (args.flags & AMDGPU_VM_PAGE_PRT)
-    return unsupported(call, "GEM_VA: sparse (PRT) mappings are not modelled", EINVAL);
-  if (args.flags & ~known_flags) return -EINVAL;
+  const bool sparse = args.flags & AMDGPU_VM_PAGE_PRT;
+  if (args.flags & ~(sparse ? u32(AMDGPU_VM_DELAY_UPDATE | AMDGPU_VM_PAGE_PRT) : known_flags)) return -EINVAL;
   if (args.operation < AMDGPU_VA_OP_MAP || args.operation > AMDGPU_VA_OP_REPLACE) return -EINVAL;
   if ((args.va_address | args.offset_in_bo | args.map_size) % page_bytes) return -EINVAL;
   BoPtr bo;
-  if (args.operation != AMDGPU_VA_OP_CLEAR) {
+  if (args.operation != AMDGPU_VA_OP_CLEAR && !sparse) {
     bo = call.file.bos.find(args.handle);
     if (!bo) return -ENOENT;
   }
@@ -114,18 +127,22 @@ int gem_va(Call& call, void* data) {
   const std::lock_guard executing(vm.executing);
   if (args.operation == AMDGPU_VA_OP_UNMAP) {
     const auto row = vm.rows.find(va);
-    if (row == vm.rows.end() || row->second.bo != bo) return -ENOENT;
+    if (row == vm.rows.end() || (sparse ? !row->second.bo->is_sparse : row->second.bo != bo)) return -ENOENT;
     vm.erase(va);
     return update_timeline(call, args);
   }
   if (args.map_size == 0) return -EINVAL;
-  if (args.operation != AMDGPU_VA_OP_CLEAR &&
+  if (sparse && args.operation != AMDGPU_VA_OP_CLEAR && !(bo = make_sparse(args.map_size))) return -ENOMEM;
+  if (bo && !sparse &&
       (args.offset_in_bo > bo->size_bytes || args.map_size > bo->size_bytes - args.offset_in_bo))
     return -EINVAL;
   if (args.operation == AMDGPU_VA_OP_MAP && overlaps(vm, va, args.map_size)) return -EINVAL;
   if (args.operation != AMDGPU_VA_OP_MAP) clear(vm, va, args.map_size);
   if (args.operation != AMDGPU_VA_OP_CLEAR)
-    vm.insert(va, {.bo = bo, .offset = args.offset_in_bo, .size_bytes = args.map_size, .flags = args.flags});
+    vm.insert(va, {.bo = bo,
+                   .offset = sparse ? 0 : args.offset_in_bo,
+                   .size_bytes = args.map_size,
+                   .flags = sparse ? u32(AMDGPU_VM_PAGE_READABLE) : args.flags});
   return update_timeline(call, args);
 }
 

@@ -26,15 +26,20 @@ AMLM_INLINE f64 quieted(f64 x) { return as_f64(bits(x) | u64{1} << 51); }
 AMLM_INLINE bool is_signaling(f32 x) { return is_nan(x) && (bits(x) & 0x400000) == 0; }
 AMLM_INLINE bool is_signaling(f64 x) { return is_nan(x) && (bits(x) >> 51 & 1) == 0; }
 
-// The host would choose by operand order of the instruction the compiler picked: take the first NaN operand instead.
+// The first NaN operand is the result, as on gfx1100 (rocjitsu, fp_mode.h and division.h). The host would choose by operand
+// order of the instruction that the compiler picked.
 template <class T>
 AMLM_INLINE T with_nan(T result, T a, T b) {
   const T second = is_nan(b) ? quieted(b) : result;
   return is_nan(a) ? quieted(a) : second;
 }
+AMLM_INLINE f32 invalid(f32) { return as_f32(0xffc00000); }
+AMLM_INLINE f64 invalid(f64) { return as_f64(0xfff8000000000000); }
+// Of a fused multiply-add: an invalid product counts before a NaN addend.
 template <class T>
 AMLM_INLINE T with_nan(T result, T a, T b, T c) {
-  const T third = is_nan(c) ? quieted(c) : result;
+  const T addend = is_nan(a * b) ? invalid(T()) : quieted(c);
+  const T third = is_nan(c) ? addend : result;
   const T second = is_nan(b) ? quieted(b) : third;
   return is_nan(a) ? quieted(a) : second;
 }
@@ -62,6 +67,13 @@ AMLM_INLINE f32 to_f32_odd(f64 x) {
   const u64 low = 0x1fffffff, b = bits(x);
   return f32(as_f64((b & ~low) | ((b & low) != 0 ? low + 1 : 0)));
 }
+// a + b with the last bit set when the sum is not exact: a further rounding then is as if it were the only one.
+AMLM_INLINE f64 odd_sum(f64 a, f64 b) {
+  const f64 sum = a + b, back = sum - a, error = (a - (sum - back)) + (b - back);
+  const u64 sum_bits = bits(sum);
+  const bool inexact = (error != 0) & (error == error), even = (sum_bits & 1) == 0;
+  return as_f64(inexact & even ? sum_bits + ((error > 0) == (sum > 0) ? 1 : ~u64{0}) : sum_bits);
+}
 // The product of two f16 is exact in f32. The f64 sum is exact wherever the last bits of the f16 result depend on it: it
 // only loses bits when one addend is 2^12 times finer than any rounding boundary of the other.
 AMLM_INLINE Half fma(Half a, Half b, Half c) {
@@ -79,6 +91,7 @@ AMLM_INLINE T min_number(T a, T b, bool ieee) {
   T result = a_less ? a : b;
   result = is_nan(b) ? a : result;
   result = is_nan(a) ? b : result;
+  result = is_nan(a) & is_nan(b) ? quieted(a) : result;
   result = ieee & is_signaling(b) ? quieted(b) : result;
   result = ieee & is_signaling(a) ? quieted(a) : result;
   return result;
@@ -89,6 +102,7 @@ AMLM_INLINE T max_number(T a, T b, bool ieee) {
   T result = a_more ? a : b;
   result = is_nan(b) ? a : result;
   result = is_nan(a) ? b : result;
+  result = is_nan(a) & is_nan(b) ? quieted(a) : result;
   result = ieee & is_signaling(b) ? quieted(b) : result;
   result = ieee & is_signaling(a) ? quieted(a) : result;
   return result;

@@ -66,6 +66,9 @@ class WaveChecker {
   u32 lds_done() const { return ds_.done; }
   u32 stores_now() const { return vs_.issued + 1; }
   u32 stores_done() const { return vs_.done; }
+  // Barriers that the workgroup had passed at this wave's last buffer_gl0_inv.
+  u32 vector_invalidated() const { return vector_invalidated_; }
+  void invalidate_vector(u32 barrier_interval) { vector_invalidated_ = barrier_interval; }
 
  private:
   struct Counter { u32 issued = 0, done = 0; bool idle() const { return issued == done; } };
@@ -93,6 +96,7 @@ class WaveChecker {
   std::array<std::array<u32, 256>, 2> vgpr_ready_;        // [half][register] -> lanes ever written
   std::array<u64, 2> sgpr_ready_;
   bool scc_ready_ = false;
+  u32 vector_invalidated_ = 0;
   bool may_read_uninitialised_ = false;
   std::array<u32, 2> exec_before_{};
   const Step* last_valu_ = nullptr;

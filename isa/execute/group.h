@@ -11,6 +11,7 @@
 namespace amlm::isa {
 
 class LdsChecker;
+class GroupStores;
 
 inline constexpr u32 lds_hardware_bytes = 64 * 1024;
 
@@ -21,6 +22,7 @@ struct Group {
   u8* lds = nullptr;                   // lds_hardware_bytes
   u32 lds_bytes = 0;                   // declared in RSRC2, in units of 512 bytes: past it is a fault in strict mode
   LdsChecker* lds_checker = nullptr;   // null in fast mode
+  GroupStores* stores = nullptr;       // null in fast mode and for a single wave
   std::vector<Wave> waves;
   u32 barrier_interval = 0;            // barriers passed so far: isa/execute/checker.h
   bool synchronised = false;           // has done an atomic that returns: may know what other workgroups have finished

@@ -87,6 +87,8 @@ std::optional<Fault> Workplace::run_group(u32 linear) {
     group_.lds_checker->begin(group_.lds_bytes);
   }
   group_.waves.resize(waves);
+  group_.stores = group_.lds_checker && waves > 1 ? &stores_ : nullptr;
+  if (group_.stores) group_.stores->begin(field(dispatch.rsrc1, 29, 1));
   for (u32 i = 0; i < waves; ++i) {
     start_wave(i, lanes);
     if (group_.waves[i].fault) return group_.waves[i].fault;
@@ -187,6 +189,7 @@ bool Workplace::release_barrier() {
   for (Wave& wave : group_.waves) wave.at_barrier = false;
   ++group_.barrier_interval;
   if (group_.lds_checker) group_.lds_checker->release(group_.waves);
+  if (group_.stores) group_.stores->release(group_.waves);
   return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include "isa/execute/checker.h"
 #include "isa/execute/group.h"
+#include "isa/execute/group_stores.h"
 #include "isa/execute/memory_unit.h"
 #include "isa/execute/program.h"
 
@@ -78,6 +79,7 @@ class Workplace {
   std::unique_ptr<u8[]> lds_;
   std::vector<std::unique_ptr<WaveChecker>> checkers_;
   std::unique_ptr<LdsChecker> lds_checker_;
+  GroupStores stores_;
 };
 
 }  // namespace amlm::isa

@@ -54,6 +54,7 @@ class MemoryUnit {
   bool raise_if_refused(Wave& wave, const Mapping& mapping, u64 address, u32 bytes, Use use, u32 lane);
   bool check_read(Wave& wave, const Mapping& mapping, u64 address, u32 bytes, u32 lane, bool device_scope);
   bool check_write(Wave& wave, const Mapping& mapping, u64 address, u32 bytes, u32 lane, bool atomic);
+  bool check_group_order(Wave& wave, u64 dword, u32 touched, Use use, u32 lane, bool device_scope);
   bool check_scalar_read(Wave& wave, const Mapping& mapping, u64 address, u32 bytes);
   void raise_stale(Wave& wave, u64 dword, u32 writer, const char* path, u32 lane);
   bool check_cpu_data(Wave& wave, const Mapping& mapping, u64 address, bool acquired, const char* cache, u32 lane);

@@ -49,8 +49,11 @@ void buffer_load(Wave& wave, const Step& step) {
   for (u32 i = 0; i < count; ++i) wave.set_scalar(u16(in.dst.code + i), words[i]);
 }
 
-// The scalar cache and GL1 hold nothing in this model: what they could keep stale is judged from the shadow.
+// Caches hold nothing in this model: what they could keep stale is judged from the shadow.
 void invalidate(Wave&, const Step&) {}
+void invalidate_gl0(Wave& wave, const Step&) {
+  if (wave.checker) wave.checker->invalidate_vector(wave.group->barrier_interval);
+}
 
 }  // namespace
 
@@ -61,7 +64,8 @@ Handler scalar_memory_handler_for(Opcode opcode) {
     case s_buffer_load_b32: case s_buffer_load_b64: case s_buffer_load_b128: case s_buffer_load_b256:
     case s_buffer_load_b512: return buffer_load;
     case s_gl1_inv: case s_dcache_inv: return invalidate;
-    case buffer_gl0_inv: case buffer_gl1_inv: return invalidate;
+    case buffer_gl0_inv: return invalidate_gl0;
+    case buffer_gl1_inv: return invalidate;
     default: return nullptr;
   }
 }

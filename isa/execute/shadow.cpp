@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "isa/execute/group.h"
+#include "isa/execute/group_stores.h"
 #include "isa/execute/memory_unit.h"
 
 namespace amlm::isa {
@@ -41,13 +42,36 @@ bool MemoryUnit::check_cpu_data(Wave& wave, const Mapping& mapping, u64 address,
   return false;
 }
 
+// Between the waves of one workgroup. `touched`: bytes as bits 28-31.
+bool MemoryUnit::check_group_order(Wave& wave, u64 dword, u32 touched, Use use, u32 lane, bool device_scope) {
+  GroupStores* stores = wave.group->stores;
+  if (!stores || use == Use::atomic) return true;
+  const u8 bytes = u8(touched >> 28);
+  if (const auto* store = stores->unordered_before(wave, dword, bytes)) {
+    wave.raise("race", fmt::format("{} of {} ({:#x}), which wave {} of the same workgroup writes with no barrier between "
+                                   "that follows its s_waitcnt_vscnt", use == Use::read ? "read" : "write",
+                                   describe(dword), dword, u32(store->wave)), dword, lane);
+    return false;
+  }
+  if (use == Use::write) {
+    stores->store(wave, dword, bytes);
+  } else if (const auto* stale = device_scope ? nullptr : stores->stale_before(wave, dword, bytes)) {
+    wave.raise("stale-read", fmt::format("read of {} ({:#x}), which wave {} of the same workgroup wrote, without "
+                                         "buffer_gl0_inv after the barrier: in WGP mode it may run on the other CU",
+                                         describe(dword), dword, u32(stale->wave)), dword, lane);
+    return false;
+  }
+  return true;
+}
+
 bool MemoryUnit::check_read(Wave& wave, const Mapping& mapping, u64 address, u32 bytes, u32 lane, bool device_scope) {
   const u32 group = wave.group->linear;
   for (u64 dword = address & ~3ull; dword < address + bytes; dword += 4) {
     ShadowDword& shadow = mapping.shadow[(dword - mapping.va) / 4];
     const u32 writer = get(shadow.writer_epoch);
     if (writer == 0) {
-      if (!check_cpu_data(wave, mapping, dword, visibility_.cpu_vector, "the vector caches", lane)) return false;
+      const bool acquired = visibility_.cpu_vector || device_scope;
+      if (!check_cpu_data(wave, mapping, dword, acquired, "the vector caches", lane)) return false;
     } else if (writer == visibility_.epoch) {
       const u32 by = get(shadow.writer_group);
       const bool mine = (by & group_mask) == group || !(by & bytes_touched(dword, address, bytes));
@@ -58,6 +82,8 @@ bool MemoryUnit::check_read(Wave& wave, const Mapping& mapping, u64 address, u32
                                        other == atomics ? "updates atomically" : "writes"), dword, lane);
         return false;
       }
+      const u32 touched = bytes_touched(dword, address, bytes);
+      if (!check_group_order(wave, dword, touched, Use::read, lane, device_scope)) return false;
     } else if (writer > visibility_.visible_vector && !device_scope) {
       raise_stale(wave, dword, writer, "vector", lane);
       return false;
@@ -111,6 +137,7 @@ bool MemoryUnit::check_write(Wave& wave, const Mapping& mapping, u64 address, u3
                  dword, lane);
       return false;
     }
+    if (!check_group_order(wave, dword, touched, atomic ? Use::atomic : Use::write, lane, false)) return false;
     u32 now = group | touched;
     if (atomic) now = atomics | touched;
     else if (written_now && other == group) now |= by & ~group_mask;

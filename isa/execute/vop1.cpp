@@ -28,7 +28,7 @@ u32 v_cvt_u32_f32(f32 a) { return to_u32(a); }
 i32 v_cvt_i32_f32(f32 a) { return to_i32(a); }
 Half v_cvt_f16_f32(f32 a) { return {a}; }
 f32 v_cvt_f32_f16(Half a) { return a.value; }
-i32 v_cvt_nearest_i32_f32(f32 a) { return to_i32(std::floor(a + 0.5f)); }
+i32 v_cvt_nearest_i32_f32(f32 a) { return to_i32(std::floor(f64(a) + 0.5)); }
 i32 v_cvt_floor_i32_f32(f32 a) { return to_i32(std::floor(a)); }
 f32 v_cvt_off_f32_i4(i32 a) { return f32(i32(u32(a) << 28) >> 28) * 0x1p-4f; }
 f32 v_cvt_f32_f64(f64 a) { return f32(a); }

@@ -52,90 +52,75 @@ u16 v_dot2_bf16_bf16(Env env, u32 a, u32 b, u16 c) {
 }
 
 // ---- Division: v_div_scale, v_rcp, fused steps, v_div_fmas, v_div_fixup ---------------------------------------------
-// a is scaled if it is the denominator b or the numerator c and that helps; the flag asks v_div_fmas to scale back.
+// The rules for scaling are those checked on gfx1100 and gfx1201 (rocjitsu, division.h): the guide's do not reproduce them.
 
 template <class T>
 struct Division;
 template <>
 struct Division<f32> {
-  static constexpr i32 near_overflow = 96, tiny_numerator = 23, scale = 64, bias = 127, underflow = -150, top = 255;
+  static constexpr i32 near_limit = 96, scale = 64, bias = 127, fraction_bits = 23, tiny_numerator = 24;
   static i32 exponent(f32 x) { return i32(bits(x) >> 23 & 0xff); }
-  static f32 nan() { return as_f32(0xffc00000); }
-  static bool subnormal(f32 x) { return x != 0 && exponent(x) == 0; }
-  // Quotients beyond f32 are still there in f64.
-  static bool reciprocal_subnormal(f32 x) { return small(1.0 / f64(x)); }
-  static bool quotient_subnormal(f32 n, f32 d) { return small(f64(n) / f64(d)); }
-  static bool small(f64 x) { return x != 0 && std::fabs(x) < 0x1p-126; }
 };
 template <>
 struct Division<f64> {
-  static constexpr i32 near_overflow = 768, tiny_numerator = 53, scale = 128, bias = 1023, underflow = -1075, top = 2047;
+  static constexpr i32 near_limit = 768, scale = 128, bias = 1023, fraction_bits = 52, tiny_numerator = 53;
   static i32 exponent(f64 x) { return i32(bits(x) >> 52 & 0x7ff); }
-  static f64 nan() { return as_f64(0xfff8000000000000); }
-  static bool subnormal(f64 x) { return x != 0 && exponent(x) == 0; }
-  static bool reciprocal_subnormal(f64 x) { return small(1.0L / static_cast<long double>(x)); }
-  static bool quotient_subnormal(f64 n, f64 d) { return small(static_cast<long double>(n) / d); }
-  static bool small(long double x) { return x != 0 && __builtin_fabsl(x) < 0x1p-1022L; }
 };
 
+// a is the denominator b or the numerator c, scaled if that helps; the flag asks v_div_fmas to scale back.
 template <class T>
 With<T> div_scale(T a, T b, T c) {
-  using F = Division<T>;
-  const bool is_denominator = a == b, is_numerator = a == c;
-  if (b == 0 || c == 0) return {F::nan(), false};
-  if (F::exponent(c) - F::exponent(b) >= F::near_overflow)
-    return {is_denominator ? arith::ldexp(a, F::scale) : a, true};
-  if (F::subnormal(b)) return {arith::ldexp(a, F::scale), false};
-  const bool reciprocal = F::reciprocal_subnormal(b), quotient = F::quotient_subnormal(c, b);
-  // Down: a denominator this large has no room above (the guide's pseudo-code says up; full-range division then fails).
-  if (reciprocal && quotient) return {is_denominator ? arith::ldexp(a, -F::scale) : a, true};
-  if (reciprocal) return {arith::ldexp(a, -F::scale), false};
-  if (quotient) return {is_numerator ? arith::ldexp(a, F::scale) : a, true};
-  if (F::exponent(c) <= F::tiny_numerator) return {arith::ldexp(a, F::scale), false};
-  return {a, false};
+  using D = Division<T>;
+  const bool is_denominator = bits(a) == bits(b);
+  const i32 denominator = D::exponent(b), numerator = D::exponent(c), apart = numerator - denominator;
+  i32 adjust = 0;
+  bool scale_back = false;
+  if (apart >= D::near_limit) {
+    adjust = is_denominator ? D::scale : 0;
+    scale_back = true;
+  } else if (denominator == 0) {
+    adjust = D::scale;
+  } else if (denominator >= 2 * D::bias - 1) {
+    scale_back = apart <= -D::near_limit;
+    adjust = scale_back && !is_denominator ? 0 : -D::scale;
+  } else if (apart <= -D::near_limit) {
+    adjust = is_denominator ? 0 : D::scale;
+    scale_back = true;
+  } else if (numerator <= D::tiny_numerator) {
+    adjust = D::scale;
+  }
+  if (b == 0 || c == 0) return {invalid(T()), scale_back};
+  return {arith::ldexp(a, adjust), scale_back};
 }
 With<f32> v_div_scale_f32(f32 a, f32 b, f32 c) { return div_scale(a, b, c); }
 With<f64> v_div_scale_f64(f64 a, f64 b, f64 c) { return div_scale(a, b, c); }
 
-// The scaled result is rounded once: a subnormal quotient would otherwise be rounded twice.
-f32 scaled_fma(f32 a, f32 b, f32 c, i32 by) {
-  const f64 product = f64(a) * f64(b);                       // exact
-  f64 sum = product + f64(c);
-  const f64 part = sum - product;
-  const f64 lost = (product - (sum - part)) + (f64(c) - part);
-  // To odd: what was lost decides the later rounding to f32 if nothing else does.
-  if (lost != 0 && std::isfinite(sum) && !(std::bit_cast<u64>(sum) & 1))
-    sum = std::bit_cast<f64>(std::bit_cast<u64>(sum) + ((lost > 0) == (sum > 0) ? 1 : -1));
-  return f32(std::ldexp(sum, by));
+// The scaling is fused with the one rounding: through a format wide enough for the sum.
+f32 v_div_fmas_f32(Env env, f32 a, f32 b, f32 c) {
+  const f32 plain = fma(a, b, c);
+  if (!env.vcc_bit() || is_nan(plain) || std::isinf(a) || std::isinf(b) || std::isinf(c)) return plain;
+  const f64 wide = odd_sum(f64(a) * f64(b), f64(c));
+  return f32(std::ldexp(wide, Division<f32>::exponent(c) > Division<f32>::bias ? 64 : -64));
 }
-f64 scaled_fma(f64 a, f64 b, f64 c, i32 by) {
-  using Wide = __float128;                                   // 113 bits hold the product of two f64
-  const Wide factor = by < 0 ? Wide(1) / Wide(std::ldexp(1.0, -by)) : Wide(std::ldexp(1.0, by));
-  return f64((Wide(a) * Wide(b) + Wide(c)) * factor);
+f64 v_div_fmas_f64(Env env, f64 a, f64 b, f64 c) {
+  const f64 plain = fma(a, b, c);
+  if (!env.vcc_bit() || is_nan(plain) || std::isinf(a) || std::isinf(b) || std::isinf(c)) return plain;
+  const __float128 factor = Division<f64>::exponent(c) > Division<f64>::bias ? 0x1p128 : 0x1p-128;
+  return f64((static_cast<__float128>(a) * b + c) * factor);
 }
-
-template <class T>
-T div_fmas(Env env, T a, T b, T c) {
-  if (!env.vcc_bit()) return fma(a, b, c);
-  return scaled_fma(a, b, c, Division<T>::exponent(c) > Division<T>::bias ? Division<T>::scale : -Division<T>::scale);
-}
-f32 v_div_fmas_f32(Env env, f32 a, f32 b, f32 c) { return div_fmas(env, a, b, c); }
-f64 v_div_fmas_f64(Env env, f64 a, f64 b, f64 c) { return div_fmas(env, a, b, c); }
 
 // a: quotient; b: denominator; c: numerator. Puts in what the iteration cannot find.
 template <class T>
 T div_fixup(T a, T b, T c) {
-  using F = Division<T>;
-  const bool negative = is_negative(b) != is_negative(c);
+  using D = Division<T>;
   const T infinity = std::numeric_limits<T>::infinity();
-  const T sign = negative ? T(-1) : T(1);
+  const T sign = is_negative(b) != is_negative(c) ? T(-1) : T(1);
   if (is_nan(c)) return quieted(c);
   if (is_nan(b)) return quieted(b);
-  if ((b == 0 && c == 0) || (std::isinf(b) && std::isinf(c))) return F::nan();
+  if ((b == 0 && c == 0) || (std::isinf(b) && std::isinf(c))) return invalid(T());
   if (b == 0 || std::isinf(c)) return sign * infinity;
   if (std::isinf(b) || c == 0) return sign * T(0);
-  if (F::exponent(c) - F::exponent(b) < F::underflow) return sign * T(0);
-  // The iteration on a quotient far past the largest number ends in inf - inf.
+  if (D::exponent(c) - D::exponent(b) < -(D::bias + D::fraction_bits)) return sign * T(0);
   if (is_nan(a)) return sign * infinity;
   return std::copysign(a, sign);
 }

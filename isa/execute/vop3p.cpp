@@ -140,13 +140,7 @@ u32 clamp_f32(u32 value, bool nan_to_zero) {
 
 // a * b + c rounded once to f16, given as an f32 that a further rounding brings there: an f64 sum made odd when inexact.
 AMLM_INLINE f32 fma_for_f16(f32 a, f32 b, f32 c) {
-  const f64 product = f64(a) * f64(b), addend = f64(c), sum = product + addend;
-  const f64 back = sum - product, error = (product - (sum - back)) + (addend - back);
-  const u64 b_sum = std::bit_cast<u64>(sum);
-  const bool inexact = (error != 0) & (error == error), even = (b_sum & 1) == 0;
-  const u64 step = (error > 0) == (sum > 0) ? 1 : ~u64{0};
-  const f64 odd = std::bit_cast<f64>(inexact & even ? b_sum + step : b_sum);
-  return arith::with_nan(arith::to_f32_odd(odd), a, b, c);
+  return arith::with_nan(arith::to_f32_odd(arith::odd_sum(f64(a) * f64(b), f64(c))), a, b, c);
 }
 
 bool mix_allowed(Wave& wave, const Instruction& in) {

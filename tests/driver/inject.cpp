@@ -3,7 +3,6 @@
 #include <catch2/catch.hpp>
 #include <dlfcn.h>
 
-#include <array>
 #include <set>
 
 #include "driver/code_object.h"
@@ -100,4 +99,20 @@ TEST_CASE("a submission is tried again while memory is short, and not for ever")
   inject("");
   REQUIRE_FALSE(result);
   CHECK(result.error().code == ErrorCode::memory);
+}
+
+TEST_CASE("a job's error is told by what the kernel answers") {
+  const auto answer = [](const char* rule) {
+    inject(rule);
+    const auto result = life();
+    inject("");
+    REQUIRE_FALSE(result);
+    CHECK(result.error().code == ErrorCode::gpu_fault);
+    return result.error().sentence;
+  };
+  CHECK(answer("ioctl=WAIT_CS,nth=2,errno=ETIME").find("did not finish within the job timeout") != std::string::npos);
+  CHECK(answer("ioctl=WAIT_CS,nth=2,errno=ENODATA").find("which hung (ENODATA") != std::string::npos);
+  CHECK(answer("ioctl=WAIT_CS,nth=2,errno=ECANCELED").find("not through our fault (ECANCELED)") != std::string::npos);
+  CHECK(answer("ioctl=CS,nth=3,errno=ECANCELED").find("not through our fault (ECANCELED)") != std::string::npos);
+  CHECK(answer("ioctl=WAIT_CS,nth=1,errno=EIO").find("the GPU job failed: Input/output error") != std::string::npos);
 }

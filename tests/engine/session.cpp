@@ -291,7 +291,9 @@ TEST_CASE("cancelling stops between submissions, and the session can go on") {
 
 TEST_CASE("a GPU fault: from the last good token, or to the caller") {
   const std::vector<u32> prompt{1, 20, 30, 40, 50, 60};
-  const auto session = make(tiny_model(), {.context = 64, .batch = 64, .decode_ahead = 2});
+  std::string told;
+  const auto session = make(tiny_model(), {.context = 64, .batch = 64, .decode_ahead = 2,
+                                           .on_fault = [&](const Error& fault) { told = fault.sentence; }});
   const std::vector<u32> wanted = generate(*session, prompt, 8);
   const auto set = reinterpret_cast<int (*)(const char*, const char*)>(dlsym(RTLD_DEFAULT, "amlm_vgpu_set"));
   if (!set) return;                                   // a real GPU does not fail on demand
@@ -314,6 +316,7 @@ TEST_CASE("a GPU fault: from the last good token, or to the caller") {
   };
   CHECK(run(*session) == wanted);
   REQUIRE(session->stats().recoveries == 1);
+  REQUIRE(told.starts_with("after 8 tokens: "));
   session->reset();                                   // waits: no buffer of the device may go while a job runs
   const auto strict = make(tiny_model(), {.context = 64, .batch = 64, .recover = false});
   REQUIRE(run(*strict).size() == 3);

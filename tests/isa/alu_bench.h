@@ -1,6 +1,7 @@
 // One wave with registers to fill and instructions to run one at a time, for the ALU's tests.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -33,7 +34,8 @@ class Bench {
 
   // Runs assembly, straight line, both halves where the hardware would.
   void run(const std::string& assembly) {
-    const std::vector<u32> words = assemble(assembly, wave.lanes == 64);
+    std::vector<u32>& words = assembled_[assembly];   // llvm-mc is a process: once for each text
+    if (words.empty()) words = assemble(assembly, wave.lanes == 64);
     u32 at = 0;
     while (at < words.size()) {
       u32 window[3] = {};
@@ -83,6 +85,7 @@ class Bench {
   struct Storage {
     alignas(64) LaneArray lanes[registers] = {};
   };
+  std::map<std::string, std::vector<u32>> assembled_;
   std::unique_ptr<Storage> storage_[2];
   Dispatch dispatch_;
   Group group_;

@@ -91,8 +91,10 @@ Dispatch dispatch_of(const Launch& launch) {
   dispatch.groups = {launch.groups, 1, 1};
   dispatch.group_lanes = {launch.lanes, 1, 1};
   dispatch.wave_lanes = launch.wave_lanes;
+  constexpr u32 wgp_mode = 1u << 29;
+  if (launch.wgp_mode) dispatch.rsrc1 |= wgp_mode;
   constexpr u32 denormals_kept = 0xf0u << 12, dx10_clamp = 1u << 21, ieee = 1u << 23;
-  dispatch.rsrc1 = (launch.vgprs / (launch.wave_lanes == 32 ? 8 : 4) - 1) | denormals_kept | dx10_clamp | ieee;
+  dispatch.rsrc1 |= (launch.vgprs / (launch.wave_lanes == 32 ? 8 : 4) - 1) | denormals_kept | dx10_clamp | ieee;
   constexpr u32 two_user_sgprs = 2 << 1, group_id_x = 1 << 7;
   dispatch.rsrc2 = two_user_sgprs | group_id_x | (launch.lds_bytes + 511) / 512 << 15;
   dispatch.user_data[0] = u32(launch.arguments);

@@ -49,6 +49,7 @@ struct Launch {
   u32 groups = 1, lanes = 32, lds_bytes = 0;
   u32 wave_lanes = 32;
   u32 vgprs = 64;
+  bool wgp_mode = false;
 };
 Dispatch dispatch_of(const Launch& launch);
 

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "isa/execute/wave.h"
+#include "isa/tables.h"
 #include "tests/isa/machine.h"
 
 using namespace amlm;
@@ -208,6 +210,19 @@ TEST_CASE("calls and returns through registers") {
       s_setpc_b64 s[10:11])", {}, 1, Mode::strict);
   CHECK(sentence(outcome) == "");
   CHECK(outcome.out[0] == 20);
+}
+
+TEST_CASE("an opcode is marked executed exactly when it has a handler") {
+  for (u32 i = 0; i < opcode_count; ++i) {
+    Instruction in;
+    in.opcode = Opcode(i);
+    const OpInfo& row = info(in.opcode);
+    if (row.format == Format::vopd) continue;       // halves have no handler of their own
+    in.format = row.format;
+    const bool has = handler_for(in) || memory_handler_for(in) || flow_handler_for(in);
+    INFO(row.name);
+    CHECK(row.executed == has);
+  }
 }
 
 TEST_CASE("a wave that never ends is stopped") {

@@ -44,6 +44,13 @@ std::string run(const Rule& rule, const std::vector<u32>& code, u64 seed) {
   return report.fault->kind;
 }
 
+// v0-v7 are 1.0 in all halves, v8 to v31 are 0, v32 differs from lane to lane.
+#define WMMA_REGISTERS \
+  "v_mov_b32 v32, v0\n.irp n, 0,1,2,3,4,5,6,7\nv_mov_b32 v\\n, 0x3c003c00\n.endr\n" \
+  ".irp n, 8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\nv_mov_b32 v\\n, 0\n.endr\n"
+#define WMMA(d, a, b) \
+  "v_wmma_f32_16x16x16_f16 v[" d ":" d "+7], v[" a ":" a "+7], v[" b ":" b "+7], v[8:15]\n"
+
 const Rule rules[] = {
     {"pending-register", "global_load_b32 v2, v1, s[6:7]\nv_mov_b32 v3, v2",
      "global_load_b32 v2, v1, s[6:7]\ns_waitcnt vmcnt(0)\nv_mov_b32 v3, v2"},
@@ -137,6 +144,27 @@ const Rule rules[] = {
     {"stale-read", "s_mov_b32 s8, 0\nv_mov_b32 v2, 0\nglobal_store_b32 v1, v2, s[4:5]\ns_load_b32 s9, s[4:5], 0",
      "v_mov_b32 v2, 0\nglobal_store_b32 v1, v2, s[4:5]\ns_load_b32 s9, s[6:7], 0"},
 
+    // two waves of a workgroup, through global memory: barrier, wait before it, and in WGP mode L0 invalidated after it
+    {"race",
+     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nglobal_store_b32 v1, v2, s[4:5]\ns_barrier\n"
+     "global_load_b32 v4, v3, s[4:5]",
+     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nglobal_store_b32 v1, v2, s[4:5]\ns_waitcnt_vscnt null, 0\ns_barrier\n"
+     "global_load_b32 v4, v3, s[4:5]",
+     {.lanes = 64}},
+    {"race", "v_mov_b32 v2, 0\nv_and_b32 v3, 0x7f, v1\nglobal_store_b32 v3, v2, s[4:5]",
+     "v_mov_b32 v2, 0\nglobal_store_b32 v1, v2, s[4:5]", {.lanes = 64}},
+    {"stale-read",
+     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nglobal_store_b32 v1, v2, s[4:5]\ns_waitcnt_vscnt null, 0\ns_barrier\n"
+     "global_load_b32 v4, v3, s[4:5]",
+     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nglobal_store_b32 v1, v2, s[4:5]\ns_waitcnt_vscnt null, 0\ns_barrier\n"
+     "buffer_gl0_inv\nglobal_load_b32 v4, v3, s[4:5]",
+     {.lanes = 64, .wgp_mode = true}},
+
+    {"wmma-hazard", WMMA_REGISTERS WMMA("16", "0", "0") WMMA("24", "16", "0"),
+     WMMA_REGISTERS WMMA("16", "0", "0") "v_nop\n" WMMA("24", "16", "16")},
+    {"wmma-halves", WMMA_REGISTERS "v_mov_b32 v3, v32\n" WMMA("16", "0", "0"), WMMA_REGISTERS WMMA("16", "0", "0")},
+    {"permlane-hazard",
+     "v_cmpx_gt_u32 64, v1\nv_permlane64_b32 v2, v1", "v_cmpx_gt_u32 64, v1\nv_nop\nv_permlane64_b32 v2, v1"},
     {"vopd-banks", "v_mov_b32 v2, 0\nv_mov_b32 v6, 0\n.long 0xca100102, 0x04040106", "s_nop 0"},
     {"dealloc-hazard", "s_sendmsg sendmsg(MSG_DEALLOC_VGPRS)", "s_nop 0\ns_sendmsg sendmsg(MSG_DEALLOC_VGPRS)"},
     {"dealloc-hazard", "s_nop 0\ns_sendmsg sendmsg(MSG_DEALLOC_VGPRS)\ns_nop 0",

@@ -95,6 +95,26 @@ TEST_CASE("REPLACE and CLEAR cut mappings in pieces") {
   bench.free(b);
 }
 
+TEST_CASE("sparse ranges read as zero, and writes there are told") {
+  Bench bench;
+  Memory out = bench.memory(page);
+  out.words[0] = 77;
+  REQUIRE(va_op(bench, 0, AMDGPU_VA_OP_MAP, AMDGPU_VM_PAGE_PRT, {base, 0, 1 << 20}) == 0);
+  Stream reads = bench.begun();
+  bench.launch(reads, {.kernel = "add", .out = out.va, .in = base + 8192, .number = 5});
+  REQUIRE(bench.run(reads) == 0);
+  CHECK(out.words[0] == 5);
+  Stream writes = bench.begun();
+  bench.launch(writes, {.kernel = "fill", .out = base});
+  bench.run_bad(writes, "no-write");
+  REQUIRE(va_op(bench, out.handle, AMDGPU_VA_OP_REPLACE, access_rw, {base, 0, page}) == 0);     // bound
+  Stream bound = bench.begun();
+  bench.launch(bound, {.kernel = "fill", .out = base, .number = 9});
+  CHECK(bench.run(bound) == 0);
+  CHECK(out.words[0] == 9);
+  bench.free(out);
+}
+
 TEST_CASE("rights of pages: write, read and execute") {
   Bench bench;
   Memory out = bench.memory(page), no_write = bench.memory(page, readable), no_read = bench.memory(page, writeable);
