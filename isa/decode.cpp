@@ -82,6 +82,11 @@ bool Decoder::vgpr(Operand& operand, u32 number, u32 count_dw) {
   return true;
 }
 
+// Mesa writes 0x80, its number for no operand, where others write 0.
+void Decoder::spare_field(u32 dword, u32 shift) {
+  if ((words[dword] >> shift & 0xff) == 0x80) take(dword, shift, 8);
+}
+
 bool Decoder::source(Operand& operand, u32 code, OperandInfo expected, u32 slot) {
   const u32 count = dwords_of(expected.type);
   if (expected.where == Where::scalar_register && code >= 128)

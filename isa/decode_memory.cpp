@@ -10,7 +10,10 @@ i32 sign_extend(u32 value, u32 width) { return i32(value << (32 - width)) >> (32
 
 bool Decoder::smem() {
   if (!row(Format::smem, take(0, 18, 8)) || !need(2)) return false;
-  if (op->src_count == 0) return true;   // cache invalidations
+  if (op->src_count == 0) {              // cache invalidations; Mesa writes NULL for the offset
+    if (words[1] == u32(code_null) << 25) take(1, 25, 7);
+    return true;
+  }
   if (op->dst_count) {
     in.glc = take(0, 14, 1);
     in.dlc = take(0, 13, 1);
@@ -67,6 +70,7 @@ bool Decoder::flat() {
   const bool has_address = op->src[0].type == Type::ADDR && (format != Format::scratch || in.sve);
   const u32 address_dw = format == Format::scratch || has_base ? 1 : 2;
   if (has_address && !vgpr(in.src[0], take(1, 0, 8), address_dw)) return false;
+  if (format == Format::scratch && !in.sve) spare_field(1, 0);
   if (op->src_count > 1 && op->src[1].type != Type::NO && !vgpr(in.src[1], take(1, 8, 8), dwords_of(op->src[1].type)))
     return false;
   const bool returns = op->dst_count && (!op->effects.has(Flag::GLC_RETURNS) || in.glc);
@@ -86,6 +90,7 @@ bool Decoder::buffer(Format format) {
   in.idxen = take(1, 23, 1);
   const u32 address_dw = u32(in.offen) + u32(in.idxen);
   if (address_dw && !vgpr(in.src[0], take(1, 0, 8), address_dw)) return false;
+  if (address_dw == 0) spare_field(1, 0);
   const bool returns = op->dst_count && (!op->effects.has(Flag::GLC_RETURNS) || in.glc);
   const bool stores = op->src[1].type != Type::NO;
   if (returns && format == Format::mubuf && op->op_class == OpClass::vmem_load) in.tfe = take(1, 21, 1);

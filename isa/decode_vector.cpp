@@ -112,13 +112,22 @@ bool Decoder::vop3_destination(u32 field) {
   return scalar_register(in.dst, field, 1);
 }
 
+// In VOP3 form the NEG and ABS of the DPP16 dword do nothing (guide 7.7); Mesa writes copies of VOP3's there.
+void Decoder::copies_in_dpp16() {
+  for (u32 i = 0; i < 2; ++i) {
+    if (in.neg >> i & 1) take(2, 20 + 2 * i, 1);
+    if (in.abs >> i & 1) take(2, 21 + 2 * i, 1);
+  }
+}
+
 // VOP3, VOP3SD and VOP3P have the same second dword: three sources of 9 bits, then OMOD or OPSEL_HI, then NEG.
 bool Decoder::vop3_sources(bool packed) {
   bool by_dpp = false;
   for (u32 i = 0; i < 3; ++i) {
     const u32 code = words[1] >> 9 * i & 0x1ff;
-    // Mesa writes the constant 0 into the unused third source of two-operand instructions.
-    if (i >= op->src_count && code != code_zero) continue;
+    // Mesa writes the constant 0 into the unused third source of two-operand instructions, or the accumulator.
+    const bool accumulator = op->reads_dst && in.dst.is_vgpr() && code == in.dst.code;
+    if (i >= op->src_count && code != code_zero && !accumulator) continue;
     take(1, 9 * i, 9);
     if (i >= op->src_count) continue;
     if (i == 0 && is_dpp(code)) {
@@ -137,6 +146,7 @@ bool Decoder::vop3_sources(bool packed) {
     if (packed && allowed.neg_hi >> i & 1) in.neg_hi |= u8(take(0, 8 + i, 1) << i);
   }
   if (allowed.clamp) in.clamp = take(0, 15, 1);
+  if (in.encoding == Encoding::dpp16 || in.encoding == Encoding::vop3_dpp16) copies_in_dpp16();
   return true;
 }
 

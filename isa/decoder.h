@@ -30,6 +30,7 @@ struct Decoder {
   bool scalar_source(Operand& operand, u32 code, Type type);
   bool scalar_register(Operand& operand, u32 code, u32 count_dw);   // SGPR, VCC, TTMP, NULL, M0, EXEC only
   bool vgpr(Operand& operand, u32 number, u32 count_dw);
+  void spare_field(u32 dword, u32 shift);         // 8-bit VGPR field of an operand that is not there
   bool half_vgpr(Operand& operand, u32 field, Type type, u32 opsel_bit);   // 8-bit field of a native encoding
   bool take_literal();                            // the dword after the instruction so far
   void implied(Operand& operand, u16 code) { operand = {code, 1}; }
@@ -54,7 +55,8 @@ struct Decoder {
   bool native_source0(u32 code);
   bool dpp(u32 code, bool native);
   bool dpp16(u32 control, bool native);
-  bool vop3_sources(bool two_dword_head);
+  bool vop3_sources(bool packed);
+  void copies_in_dpp16();
   bool vop3_destination(u32 field);
   bool vopd_half(Opcode& opcode, Operand& dst, std::span<Operand, 3> src, u32 number, u32 src0, u32 vsrc1, u32 vdst);
   bool dispatch();

@@ -60,19 +60,24 @@ bool vopd_is_legal(const Instruction& in) {
   return true;
 }
 
-}  // namespace
-
-const char* why_only_ours(const Instruction& in, const Words& words) {
+// Forms that LLVM 19 does not know at all.
+const char* unknown_form(const Instruction& in) {
   const bool vop3_form = in.encoding != Encoding::native && !native_family(in);
   if (native_family(in) && in.opsel) return "sixteen-bit-halves";
   if (in.opcode == Opcode::v_swap_b16) return "newer-forms";
   if (vop3_form && (in.opcode == Opcode::v_mov_b16 || in.opcode == Opcode::v_readfirstlane_b32)) return "newer-forms";
-  if (in.format == Format::vopd &&
-      (in.opcode == Opcode::v_dual_dot2acc_f32_bf16 || in.y_opcode == Opcode::v_dual_dot2acc_f32_bf16))
-    return "newer-forms";
+  const bool second = in.y_opcode == Opcode::v_dual_dot2acc_f32_bf16;
+  if (in.format == Format::vopd && (second || in.opcode == Opcode::v_dual_dot2acc_f32_bf16)) return "newer-forms";
+  return nullptr;
+}
+
+}  // namespace
+
+const char* why_only_ours(const Instruction& in, const Words& words) {
+  if (const char* form = unknown_form(in)) return form;
   std::array<u32, 3> again{};
   encode(in, again);
-  if ((words[1] ^ again[1]) != 0) return "unused-third-source";
+  if (words[1] != again[1]) return in.format == Format::smem ? "spare-fields" : "unused-third-source";
   return nullptr;
 }
 
@@ -108,9 +113,7 @@ const char* why_not_reserved(const OpInfo& op, const std::array<u32, 3>& bits) {
 
 const char* why_unspellable(const Instruction& in) {
   const OpInfo& op = info(in.opcode);
-  if (const char* reason = why_only_ours(in, Words{})) {
-    if (std::string_view(reason) != "unused-third-source") return reason;
-  }
+  if (const char* form = unknown_form(in)) return form;
   if (in.opsel && in.format != Format::vop3p && !op.effects.has(Flag::CROSS_LANE)) return "sixteen-bit-halves";
   if (const char* problem = literal_problem(in)) return problem;
   if (constant_bus_reads(in) > constant_bus_limit(in)) return "unspellable";
@@ -120,6 +123,19 @@ const char* why_unspellable(const Instruction& in) {
   if (in.format == Format::vop3p && op.src_count == 2 && !(in.opsel_hi & 4)) return "unspellable";
   if (op.op_class == OpClass::wmma && !modifiers(op).opsel && in.opsel_hi != 7) return "unspellable";
   return nullptr;
+}
+
+std::array<u32, 3> spare_bits(const Instruction& in) {
+  const OpInfo& op = info(in.opcode);
+  const bool vop3_form = in.encoding != Encoding::native && !native_family(in);
+  std::array<u32, 3> bits{};
+  if (vop3_form || op.format == Format::vop3 || op.format == Format::vop3sd || op.format == Format::vop3p)
+    for (u32 i = op.src_count; i < 3; ++i) bits[1] |= 0x1ffu << 9 * i;
+  if (!native_family(in) && (in.encoding == Encoding::dpp16 || in.encoding == Encoding::vop3_dpp16)) bits[2] |= 0xfu << 20;
+  const bool buffer = op.format == Format::mubuf || op.format == Format::mtbuf;
+  if ((buffer || op.format == Format::scratch) && !in.src[0].present()) bits[1] |= 0xff;
+  if (op.format == Format::smem && op.src_count == 0) bits[1] |= 0x7fu << 25;
+  return bits;
 }
 
 std::string plain_name(const std::string& llvm_text) {

@@ -13,7 +13,7 @@ namespace amlm::isa::test {
 // Names of ERRATA.md's sections on the decoder.
 inline constexpr const char* errata[] = {
     "reserved-bits", "integer-modifiers", "sixteen-bit-halves", "unused-third-source", "misaligned-tuples",
-    "absent-sources", "scalar-destinations", "flat-offset", "graphics", "newer-forms", "operand-kinds", "packed-dpp",
+    "absent-sources", "scalar-destinations", "flat-offset", "graphics", "newer-forms", "operand-kinds", "packed-dpp", "spare-fields",
     "delay-codes", "wait-registers", "texture-faults", "unspellable",
 };
 
@@ -25,6 +25,9 @@ const char* why_only_llvm(const DecodeError& error);
 const char* why_not_reserved(const OpInfo& op, const std::array<u32, 3>& bits);
 // Why llvm-mc cannot assemble our text to our bytes.
 const char* why_unspellable(const Instruction& in);
+
+// Bits that may be set and say nothing, so that encode() writes 0 for them.
+std::array<u32, 3> spare_bits(const Instruction& in);
 
 // LLVM's mnemonic without _e32, _e64, _dpp.
 std::string plain_name(const std::string& llvm_text);

@@ -28,6 +28,14 @@ constexpr Case cases[] = {
     {"integer-modifiers", {0xd5880000, 0x08000101, 0}, refused, valid},   // v_cvt_i32_f32, OMOD
     {"sixteen-bit-halves", {0x643f9530, 0, 0}, valid, refused},           // v_add_f16 v31.h, s48, v74.h
     {"unused-third-source", {0xd5030000, 0x02020501, 0}, valid, refused},
+    {"spare-fields", {0xe0500000, 0x80010080, 0}, valid, valid},          // buffer_load_b32 off, address 0x80
+    {"spare-fields", {0xe0500000, 0x80010081, 0}, refused, valid},
+    {"spare-fields", {0xdc510000, 0x007c0080, 0}, valid, valid},          // scratch_load_b32 off, off
+    {"spare-fields", {0xf4840000, 0xf8000000, 0}, valid, valid},          // s_dcache_inv, offset NULL
+    {"spare-fields", {0xd52b0005, 0x04160501, 0}, valid, refused},        // v_fmac_f32_e64 v5, v1, v2, v5
+    {"spare-fields", {0xd52b0005, 0x041a0501, 0}, refused, refused},      // the same with v6
+    {"spare-fields", {0xd5030000, 0x200204fa, 0xff101b01}, valid, valid}, // v_add_f32_e64_dpp -v1, NEG twice
+    {"spare-fields", {0xd5030000, 0x000204fa, 0xff101b01}, refused, valid},
     {"misaligned-tuples", {0xbe840103, 0, 0}, refused, valid},            // s_mov_b64 s[4:5], s[3:4]
     {"misaligned-tuples", {0xe0500000, 0x801f0000, 0}, refused, valid},   // buffer_load_b32, resource NULL
     {"absent-sources", {0x7e0202fe, 0, 0}, refused, valid},               // v_mov_b32 v1, LDS_DIRECT
