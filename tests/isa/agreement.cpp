@@ -106,7 +106,8 @@ const char* why_not_reserved(const OpInfo& op, const std::array<u32, 3>& bits) {
   if (op.format == Format::flat && (bits[0] & 0x1000)) return "flat-offset";
   if (op.format == Format::ds && (bits[0] & 1u << 17)) return "reserved-bits";   // GDS of a lane permutation
   switch (op.format) {
-    case Format::vop1: case Format::vop2: case Format::vopc: case Format::vop3: case Format::vop3p: return "integer-modifiers";
+    case Format::vop1: case Format::vop2: case Format::vopc: case Format::vop3: case Format::vop3p:
+      return "integer-modifiers";
     default: return nullptr;
   }
 }

@@ -12,9 +12,9 @@ namespace amlm::isa::test {
 
 // Names of ERRATA.md's sections on the decoder.
 inline constexpr const char* errata[] = {
-    "reserved-bits", "integer-modifiers", "sixteen-bit-halves", "unused-third-source", "misaligned-tuples",
-    "absent-sources", "scalar-destinations", "flat-offset", "graphics", "newer-forms", "operand-kinds", "packed-dpp", "spare-fields",
-    "delay-codes", "wait-registers", "texture-faults", "unspellable",
+    "reserved-bits", "integer-modifiers", "sixteen-bit-halves", "unused-third-source", "spare-fields",
+    "misaligned-tuples", "absent-sources", "scalar-destinations", "flat-offset", "graphics", "newer-forms",
+    "operand-kinds", "packed-dpp", "delay-codes", "wait-registers", "texture-faults", "unspellable",
 };
 
 // Why we decode what LLVM refuses; null: no known reason.
