@@ -147,8 +147,6 @@ Result<ElfImage> read_elf(std::span<const u8> file) {
     const auto table = TRY(section(reader, header, i));
     if (table.sh_type == SHT_DYNSYM || table.sh_type == SHT_SYMTAB)
       TRY_VOID(read_symbols(reader, header, table, image));
-    const bool relocates = table.sh_type == SHT_RELA || table.sh_type == SHT_REL;
-    if (relocates && table.sh_size != 0) return wrong("section %u holds relocations", i);
   }
   // A name may stand in both symbol tables; local and dynamic entries are then the same.
   std::ranges::stable_sort(image.symbols, {}, &ElfSymbol::name);

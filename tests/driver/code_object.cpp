@@ -49,6 +49,10 @@ TEST_CASE("a code object's kernels and symbols") {
   REQUIRE(image->bytes.size() > count.code_va + sizeof first);
   CHECK(std::memcmp(image->bytes.data() + count.code_va, first, sizeof first) == 0);
   CHECK(image->bytes.size() >= image->kernels[1].code_va + image->kernels[1].code_bytes + 256);
+  for (std::size_t i = 0; i < 256; i += 4) {
+    const u8 code_end[] = {0x00, 0x00, 0x9f, 0xbf};                 // s_code_end (llvm-mc)
+    REQUIRE(std::memcmp(image->bytes.data() + image->bytes.size() - 256 + i, code_end, 4) == 0);
+  }
   const std::pair<std::string, u32> argument{"count.arg.first", 8};
   CHECK(std::find(image->symbols.begin(), image->symbols.end(), argument) != image->symbols.end());
 }
@@ -63,6 +67,11 @@ TEST_CASE("what is no gfx1151 code object is named") {
   CHECK(refusal(with<u32>(48, 0x41)) == "code object: it is for processor 0x41, not gfx1151 (0x4a)");
   CHECK(refusal(with<u16>(16, ET_REL)) == "code object: it is not linked (type 1)");
   CHECK(refusal(with<u64>(64 + 56 + 32, 1 << 20)).find("segment 1") != std::string::npos);
+}
+
+TEST_CASE("relocations are refused") {
+  CHECK(refusal(read_bytes(RELOCATED_CODE_OBJECT)) ==
+        "code object: it has 24 bytes of relocations; kernels must not refer to outside symbols");
 }
 
 TEST_CASE("a kernel that wants what we do not give is named") {

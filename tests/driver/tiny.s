@@ -66,3 +66,10 @@ descriptor forever, 8
 
 .globl count.arg.first
 .set count.arg.first, 8
+
+// With RELOCATE: an address that only a loader could fill in.
+.ifdef RELOCATE
+.data
+.p2align 3
+.quad count
+.endif
