@@ -1,5 +1,6 @@
 // The run loop: one wave, step after step, until it stops or has used its turn.
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -7,6 +8,22 @@
 #include "isa/execute/timing.h"
 
 namespace amlm::isa {
+
+namespace {
+
+// A scalar result may lie over a scalar source: the second half still has to see the old value.
+void run_halves(Wave& wave, const Step& step) {
+  u32& low = wave.sgpr[step.scalar_result];
+  const u32 old = low;
+  step.handler(wave, step);
+  const u32 result = std::exchange(low, old);
+  wave.half = 1;
+  step.handler(wave, step);
+  wave.half = 0;
+  low = result;
+}
+
+}  // namespace
 
 template <Mode mode>
 void Workplace::run_wave(Wave& wave, u64 budget) {
@@ -23,12 +40,8 @@ void Workplace::run_wave(Wave& wave, u64 budget) {
     if constexpr (mode == Mode::strict) {
       if (!wave.checker->before(wave, *step)) break;
     }
-    step->handler(wave, *step);
-    if (wave64 && step->vector && !step->whole_wave) [[unlikely]] {
-      wave.half = 1;
-      step->handler(wave, *step);
-      wave.half = 0;
-    }
+    if (wave64 && step->vector && !step->whole_wave) [[unlikely]] run_halves(wave, *step);
+    else step->handler(wave, *step);
     if constexpr (mode == Mode::strict) {
       if (!wave.checker->after(wave, *step)) break;
     }

@@ -56,6 +56,8 @@ void bind(Step& step) {
     step.vector = true;
     step.whole_wave = wants_whole_wave(in);
     step.handler = handler_for(in);
+    for (const Operand& result : {in.dst, in.sdst})
+      if (result.present() && !result.is_vgpr()) step.scalar_result = u8(result.code);
   } else if (is_vector_memory(in.format) || in.format == Format::smem) {
     step.vector = in.format != Format::smem;
     step.handler = memory_handler_for(in);

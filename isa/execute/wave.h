@@ -40,6 +40,7 @@ struct Step {
   bool whole_wave = false;        // vector, but called once, with half = 0
   bool plain = false;             // no modifier, DPP, opsel, omod, clamp: sources may be read in place
   Count count = Count::other;
+  u8 scalar_result = code_null;   // SGPR that a vector step writes: each half of a wave64 its own word
   // The run loop's own: isa/execute/program.h.
   u64 next_pc = 0;
   const Step* next = nullptr;     // the step at next_pc
