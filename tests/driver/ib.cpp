@@ -3,9 +3,11 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <random>
 
 #include "driver/ib.h"
 #include "driver/tables/tables.h"
+#include "tests/driver/seed.h"
 
 using namespace amlm;
 
@@ -192,4 +194,26 @@ TEST_CASE("print_ib shows what it does not know") {
 0x00000024  DISPATCH_DIRECT  !! runs past the end of the indirect buffer (header 0xc0031500)
               00000001
 )");
+}
+
+TEST_CASE("print_ib reads any words to their end") {
+  const u32 seed = test_seed();
+  INFO("AMLM_TEST_SEED=" << seed);
+  std::mt19937 random(seed);
+  const auto rows = packet_rows();
+  for (int round = 0; round < 2000; round++) {
+    std::vector<u32> words(1 + random() % 64);
+    for (auto& word : words) {
+      word = u32(random());
+      // Often a header of a known packet with a likely length, else hardly any would be read at all.
+      if (random() % 3 == 0) word = 3u << 30 | (random() % 9) << 16 | u32(rows[random() % rows.size()].opcode) << 8;
+    }
+    std::size_t at = 0, lines = 0;
+    for (; at < words.size(); lines++) at += parse_packet(std::span(words).subspan(at)).length_dw;
+    REQUIRE(at == words.size());
+    const std::string text = print_ib(words);
+    std::size_t packets = text.starts_with("0x") ? 1 : 0;
+    for (std::size_t i = 0; (i = text.find("\n0x", i)) != std::string::npos; i++) packets++;
+    REQUIRE(packets == lines);
+  }
 }
