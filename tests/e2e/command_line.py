@@ -40,7 +40,7 @@ def test_refusals(amlm, folder):
     refuses(amlm, 'unknown option', 2, 'run', '--nonsense')
     refuses(amlm, 'no such model', 8, 'run', '-m', '/nonexistent.gguf', '-p', 'x', '--device', 'virtual', says='nonexistent')
     refuses(amlm, 'a folder as model', 8, 'run', '-m', folder, '-p', 'x', '--device', 'virtual', says='')
-    refuses(amlm, 'empty file as model', 9, 'run', '-m', write('empty', b''), '-p', 'x', '--device', 'virtual', says='GGUF')
+    refuses(amlm, 'empty file as model', 9, 'run', '-m', write('empty', b''), '-p', 'x', '--device', 'virtual', says='empty')
     refuses(amlm, 'text as model', 9, 'run', '-m', write('text', b'hello' * 100), '-p', 'x', '--device', 'virtual', says='GGUF')
     with open(model, 'rb') as file:
         head = file.read(1 << 20)
