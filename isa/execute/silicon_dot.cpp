@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "isa/execute/silicon_wmma.h"
+
 // Several copies of a function, the best for the host's CPU picked when the program starts. All give the same bits:
 // integers, and one int-to-float conversion that is rounded to nearest even.
 #if defined(__x86_64__) && defined(__linux__) && !defined(__clang__)
@@ -324,7 +326,10 @@ u16 dot2_packed(Factor factor, u32 a, u32 b, u16 c, bool overflow_to_max) {
 }
 
 void wmma_f32(Factor factor, Matrix a, Matrix b, Matrix c, u32* const* d) {
-  if (factor == Factor::f16 ? wmma_lanes_f16(a, b, c, d) : wmma_lanes_bf16(a, b, c, d)) return;
+  const bool done = factor == Factor::bf16 ? wmma_lanes_bf16(a, b, c, d)
+                    : has_wmma_avx512()    ? wmma_f16_avx512(a, b, c, d)
+                                           : wmma_lanes_f16(a, b, c, d);
+  if (done) return;
   u32 result[8][32];
   for (int v = 0; v < 8; v++)
     for (int lane = 0; lane < 32; lane++) {
