@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 
 #include "engine/loader.h"
 
@@ -93,14 +94,20 @@ void plan_cost(Plan& plan, const Model& model, const KernelSet& kernels, f64 lim
   plan.cost.barriers_per_layer = (plan.cost.barriers - 2.0) / c.layers;
 }
 
-std::unexpected<Error> does_not_fit(const Plan& plan, u32 fitting_context, const DeviceFacts& facts, u64 free_bytes) {
+std::unexpected<Error> does_not_fit(const Plan& plan, u32 fitting_context, const DeviceFacts& facts,
+                                    const MemoryRoom& room) {
   const u64 need = plan.memory.total_bytes();
+  const bool gtt = need > room.gtt_free_bytes;
   std::string sentence = "the model needs " + mebibytes(need) + " of GPU memory with a context of " +
-                         std::to_string(plan.context) + " tokens, and " + mebibytes(free_bytes) + " of GTT are free; ";
+                         std::to_string(plan.context) + " tokens, and ";
+  sentence += gtt ? mebibytes(room.gtt_free_bytes) + " of GTT are free; "
+                  : mebibytes(room.host_available_bytes) + " of this machine's memory can be had (MemAvailable less a "
+                                                           "reserve); ";
   if (fitting_context != 0) sentence += "--ctx " + std::to_string(fitting_context) + " fits; or ";
   else sentence += "take a smaller model, or ";
-  const u64 wanted_pages = (facts.gtt_total_bytes + need - std::min(need, free_bytes)) / page_bytes;
-  sentence += "raise the limit: boot with ttm.pages_limit=" + std::to_string(wanted_pages) + " or more";
+  const u64 wanted_pages = (facts.gtt_total_bytes + need - std::min(need, room.gtt_free_bytes)) / page_bytes;
+  sentence += gtt ? "raise the limit: boot with ttm.pages_limit=" + std::to_string(wanted_pages) + " or more"
+                  : "close other programs";
   return fail(ErrorCode::memory, sentence);
 }
 
@@ -149,8 +156,22 @@ Plan make_plan(const Model& model, const KernelSet& kernels, const PlanRequest& 
   return plan;
 }
 
+MemoryRoom read_memory_room(u64 gtt_free_bytes) {
+  constexpr u64 reserve_bytes = u64{512} << 20;          // for everything else that runs, this process included
+  MemoryRoom room{.gtt_free_bytes = gtt_free_bytes};
+  std::ifstream file("/proc/meminfo");
+  std::string word;
+  while (file >> word) {
+    u64 kibibytes = 0;
+    if (word != "MemAvailable:" || !(file >> kibibytes)) continue;
+    room.host_available_bytes = kibibytes * 1024 - std::min(kibibytes * 1024, reserve_bytes);
+    break;
+  }
+  return room;
+}
+
 Result<Plan> choose_plan(const Model& model, const KernelSet& kernels, const SessionOptions& options,
-                         const DeviceFacts& facts, u64 gtt_free_bytes) {
+                         const DeviceFacts& facts, const MemoryRoom& room) {
   PlanRequest request{.context = options.context, .batch = options.batch, .all_logits = options.all_logits,
                       .limit_seconds = static_cast<f64>(facts.job_budget_ms()) / 1000};
   if (request.batch == 0) return fail(ErrorCode::usage, "a batch of 0 tokens was asked for; 1 is the least");
@@ -163,7 +184,8 @@ Result<Plan> choose_plan(const Model& model, const KernelSet& kernels, const Ses
   const auto fits = [&](u32 context) {
     PlanRequest smaller = request;
     smaller.context = context;
-    return make_plan(model, kernels, smaller).memory.total_bytes() <= gtt_free_bytes;
+    return make_plan(model, kernels, smaller).memory.total_bytes() <=
+           std::min(room.gtt_free_bytes, room.host_available_bytes);
   };
   if (fits(request.context)) return make_plan(model, kernels, request);
 
@@ -174,7 +196,7 @@ Result<Plan> choose_plan(const Model& model, const KernelSet& kernels, const Ses
   }
   const u32 fitting = low * context_step;
   if (!chosen_by_us || fitting < smallest_context)
-    return does_not_fit(make_plan(model, kernels, request), fitting, facts, gtt_free_bytes);
+    return does_not_fit(make_plan(model, kernels, request), fitting, facts, room);
   request.context = fitting;
   return make_plan(model, kernels, request);
 }

@@ -40,9 +40,13 @@ struct Plan {
 // Sizes for this context and batch. `kernels` are resolved; nothing is allocated.
 Plan make_plan(const Model& model, const KernelSet& kernels, const PlanRequest& request);
 
+// GTT pages are the machine's own memory, pinned: both limits hold.
+struct MemoryRoom { u64 gtt_free_bytes = 0, host_available_bytes = ~u64{0}; };
+MemoryRoom read_memory_room(u64 gtt_free_bytes);      // host: MemAvailable of /proc/meminfo, less a reserve
+
 // The plan for the session's options: a context of 0 becomes the model's own, or the largest that fits.
-// ErrorCode::memory with the numbers and the remedy when it does not fit `gtt_free_bytes`.
+// ErrorCode::memory with the numbers and the remedy when it does not fit the room.
 Result<Plan> choose_plan(const Model& model, const KernelSet& kernels, const SessionOptions& options,
-                         const DeviceFacts& facts, u64 gtt_free_bytes);
+                         const DeviceFacts& facts, const MemoryRoom& room);
 
 }  // namespace amlm

@@ -187,7 +187,7 @@ Result<std::unique_ptr<Session>> Session::create(Device& device, const Model& mo
   impl.code = TRY(CodeObject::load(device, kernels::code_object(), "kernels"));
   impl.kernels = TRY(KernelSet::resolve(impl.code, model));
   const u64 gtt_free_bytes = TRY(device.gtt_free_bytes());
-  impl.plan = TRY(choose_plan(model, impl.kernels, options, device.facts(), gtt_free_bytes));
+  impl.plan = TRY(choose_plan(model, impl.kernels, options, device.facts(), read_memory_room(gtt_free_bytes)));
   if (options.on_plan) options.on_plan(impl.plan.memory);
   impl.limit_seconds = static_cast<f64>(device.facts().job_budget_ms()) / 1000;
   impl.queue = TRY(Queue::create(device));

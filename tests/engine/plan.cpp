@@ -196,22 +196,26 @@ TEST_CASE("the memory plan adds up, and refuses with numbers and remedy") {
   REQUIRE(table.find("KV cache, f16, 1024 tokens") != std::string::npos);
   REQUIRE(table.find("total") != std::string::npos);
 
-  const auto exact = choose_plan(model, kernels.set, {.context = 1024}, facts(), sum);
+  const auto exact = choose_plan(model, kernels.set, {.context = 1024}, facts(), {sum});
   REQUIRE(exact.has_value());
-  const auto tight = choose_plan(model, kernels.set, {.context = 1024}, facts(), sum - 1);
+  const auto tight = choose_plan(model, kernels.set, {.context = 1024}, facts(), {sum - 1});
   REQUIRE_FALSE(tight.has_value());
   INFO(tight.error().sentence);
   REQUIRE(tight.error().code == ErrorCode::memory);
   REQUIRE(tight.error().sentence.find("ttm.pages_limit=") != std::string::npos);
   REQUIRE(tight.error().sentence.find("--ctx 768 fits") != std::string::npos);
-  const auto chosen = choose_plan(model, kernels.set, {}, facts(), sum - 1);
+  const auto crowded = choose_plan(model, kernels.set, {.context = 1024}, facts(), {u64{1} << 40, sum - 1});
+  REQUIRE(crowded.error().sentence.find("of this machine's memory") != std::string::npos);
+  REQUIRE(read_memory_room(5).gtt_free_bytes == 5);
+  REQUIRE(read_memory_room(5).host_available_bytes != ~u64{0});
+  const auto chosen = choose_plan(model, kernels.set, {}, facts(), {sum - 1});
   REQUIRE(chosen.has_value());
   REQUIRE(chosen->context == 768);
-  const auto own = choose_plan(model, kernels.set, {}, facts(), u64{1} << 40);
+  const auto own = choose_plan(model, kernels.set, {}, facts(), {u64{1} << 40});
   REQUIRE(own->context == model.config().trained_context);
-  const auto none = choose_plan(model, kernels.set, {}, facts(), 1 << 20);
+  const auto none = choose_plan(model, kernels.set, {}, facts(), {1 << 20});
   REQUIRE(none.error().sentence.find("smaller model") != std::string::npos);
-  REQUIRE(choose_plan(model, kernels.set, {.batch = 0}, facts(), sum).error().code == ErrorCode::usage);
+  REQUIRE(choose_plan(model, kernels.set, {.batch = 0}, facts(), {sum}).error().code == ErrorCode::usage);
 }
 
 TEST_CASE("a batch is at most the context") {
