@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   add_perplexity(app, invocation);
   add_bench(app, invocation);
   add_info(app, invocation);
+  add_selftest(app, invocation);
   add_vgpu(app, invocation);
   add_ib(app, invocation);
   add_disasm(app, invocation);

@@ -1,8 +1,8 @@
 // Every decode kernel against the reference: odd shapes, worst cases and large values, strict, in several orders.
 #include <catch2/catch.hpp>
 
-#include "tests/kernels/decode_jobs.h"
-#include "tests/kernels/run_job.h"
+#include "tests/kernels/jobs/decode_jobs.h"
+#include "tests/kernels/jobs/run_job.h"
 
 namespace amlm::test {
 

@@ -2,8 +2,8 @@
 // the headers of the kernels state.
 #include <catch2/catch.hpp>
 
-#include "tests/kernels/prefill_jobs.h"
-#include "tests/kernels/run_job.h"
+#include "tests/kernels/jobs/prefill_jobs.h"
+#include "tests/kernels/jobs/run_job.h"
 #include "tests/reference/dequantize.h"
 
 namespace amlm::test {

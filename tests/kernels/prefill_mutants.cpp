@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <cstdio>
 
-#include "tests/kernels/prefill_jobs.h"
-#include "tests/kernels/run_job.h"
+#include "tests/kernels/jobs/prefill_jobs.h"
+#include "tests/kernels/jobs/run_job.h"
 
 namespace amlm::test {
 

@@ -1,7 +1,7 @@
 // Jobs of the prefill kernels: random inputs of a shape, and the reference's answer.
 #pragma once
 
-#include "tests/kernels/decode_jobs.h"
+#include "tests/kernels/jobs/decode_jobs.h"
 
 namespace amlm::test {
 

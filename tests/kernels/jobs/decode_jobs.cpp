@@ -1,8 +1,8 @@
-#include "tests/kernels/decode_jobs.h"
+#include "tests/kernels/jobs/decode_jobs.h"
 
 #include <cmath>
 
-#include "tests/kernels/decode_support.h"
+#include "tests/kernels/jobs/support.h"
 #include "tests/reference/dequantize.h"
 
 namespace amlm::test {
@@ -47,7 +47,7 @@ std::string check_cache(const char* what, const std::vector<u8>& after, const st
   for (u64 i = 0; i < cache.size(); ++i) {
     const u64 head = i / shape.head_size / shape.context, position = i / shape.head_size % shape.context;
     if (position != shape.position || want.empty()) {
-      if (cache[i] != 0xfdfd) return fmt::format("{}[{}], of position {}, was written", what, i, position);
+      if (cache[i] != 0xffff) return fmt::format("{}[{}], of position {}, was written", what, i, position);
       continue;
     }
     const Sum& sum = want[head * shape.head_size + i % shape.head_size];
@@ -65,9 +65,9 @@ Job qkv_job(Random& random, const QkvShape& shape) {
             v_rows = shape.v ? shape.kv_heads * shape.head_size : 0;
   const u32 groups = groups_of(q_rows, 32) + groups_of(k_rows, 32) + groups_of(v_rows, 32);
   Job job{.kernel = name("qkv", shape.type),
-          .shape = fmt::format("{} columns, {}/{} heads of {}, position {} of {}, segments {}{}{}", shape.columns,
-                               shape.heads, shape.kv_heads, shape.head_size, shape.position, shape.context, shape.q,
-                               shape.k, shape.v),
+          .shape = fmt::format("{} columns, {}/{} heads of {}, position {} of {}, {}{}{}", shape.columns,
+                               shape.heads, shape.kv_heads, shape.head_size, shape.position, shape.context,
+                               shape.q ? "q" : "", shape.k ? "k" : "", shape.v ? "v" : ""),
           .groups = {groups, 1, 1}};
   kernels::QkvArgs args{.columns = shape.columns, .q_rows = q_rows, .k_rows = k_rows, .v_rows = v_rows,
                         .head_size = shape.head_size, .context = shape.context, .epsilon = 1e-5f};
@@ -216,7 +216,7 @@ Job argmax_final_job(const std::vector<Best>& best, u32 position, u32 capacity) 
           .shape = fmt::format("{} entries, position {} of {}", best.size(), position, capacity)};
   kernels::ArgmaxFinalArgs args{.count = static_cast<u32>(best.size()), .capacity = capacity};
   State state{.position = position, .token = 77};
-  for (u32& word : state.reserved) word = 0xfdfdfdfd;
+  for (u32& word : state.reserved) word = 0xffffffff;
   job.add(args, args.best, "best", best, Use::input);
   const u32 out_state = job.add(args, args.state, "state", std::vector<State>{state}, Use::both);
   const u32 out_tokens = job.add(args, args.tokens, "tokens", canary<u32>(capacity), Use::output);
@@ -235,7 +235,7 @@ Job argmax_final_job(const std::vector<Best>& best, u32 position, u32 capacity) 
       return fmt::format("state: token {} position {}, not {} and {}", got.token, got.position, want.row, position + 1);
     const auto tokens = as<u32>(after[out_tokens]);
     for (u32 i = 0; i < capacity; ++i) {
-      if (tokens[i] != (i == position + 1 ? want.row : 0xfdfdfdfd)) return fmt::format("tokens[{}] = {}", i, tokens[i]);
+      if (tokens[i] != (i == position + 1 ? want.row : 0xffffffff)) return fmt::format("tokens[{}] = {}", i, tokens[i]);
     }
     return "";
   };

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/kernels/decode_support.h"
-#include "tests/kernels/prefill_jobs.h"
+#include "tests/kernels/jobs/support.h"
+#include "tests/kernels/jobs/prefill_jobs.h"
 
 namespace amlm::test {
 

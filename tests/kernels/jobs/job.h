@@ -15,12 +15,18 @@
 namespace amlm::test {
 
 enum class Use : u8 { input, output, both };      // what the kernel may do with a region
+enum class Element : u8 { bytes, f16, f32 };      // how far off a result may be: not at all, or a little
 
 struct Region {
   std::string label;
   std::vector<u8> bytes;                          // an output starts as a canary pattern
   Use use = Use::input;
+  Element element = Element::bytes;
 };
+
+template <class T> inline constexpr Element element_of = Element::bytes;
+template <> inline constexpr Element element_of<f32> = Element::f32;
+template <> inline constexpr Element element_of<u16> = Element::f16;
 
 struct Job {
   struct Pointer { u32 arg_offset = 0; u32 region = 0; u64 offset = 0; };
@@ -40,7 +46,7 @@ struct Job {
     const u32 region = static_cast<u32>(regions.size());
     std::vector<u8> bytes(data.size() * sizeof(T));
     std::memcpy(bytes.data(), data.data(), bytes.size());
-    regions.push_back({std::move(label), std::move(bytes), use});
+    regions.push_back({std::move(label), std::move(bytes), use, element_of<T>});
     point(args_of, argument, region, offset);
     return region;
   }
@@ -67,7 +73,7 @@ std::vector<T> as(const std::vector<u8>& bytes) {
 template <class T>
 std::vector<T> canary(u64 count) {
   std::vector<T> out(count);
-  std::memset(out.data(), 0xfd, count * sizeof(T));
+  std::memset(out.data(), 0xff, count * sizeof(T));
   return out;
 }
 

@@ -1,8 +1,8 @@
-#include "tests/kernels/prefill_jobs.h"
+#include "tests/kernels/jobs/prefill_jobs.h"
 
 #include <cmath>
 
-#include "tests/kernels/decode_support.h"
+#include "tests/kernels/jobs/support.h"
 #include "tests/reference/dequantize.h"
 
 namespace amlm::test {
@@ -13,8 +13,8 @@ using reference::Weights;
 
 namespace {
 
-constexpr u16 untouched_f16 = 0xfdfd;
-constexpr u32 untouched_f32 = 0xfdfdfdfd;
+constexpr u16 untouched_f16 = 0xffff;
+constexpr u32 untouched_f32 = 0xffffffff;
 constexpr u32 row_padding = 3;                   // elements between the tokens of c
 
 // Half a step of f16, and `relative` of `size` for the f32 arithmetic before.
@@ -97,8 +97,8 @@ Job gemm_job(Random& random, const GemmShape& shape, const Weights& weights) {
   Job job{.kernel = name(shape),
           .shape = fmt::format("{} tokens, {} rows, {} columns, fill {}", shape.tokens, shape.rows, shape.columns,
                                static_cast<int>(shape.fill)),
-          .groups = {groups_of(shape.rows, kernels::gemm_group_rows), groups_of(shape.tokens, kernels::gemm_group_tokens),
-                     1}};
+          .groups = {groups_of(shape.rows, kernels::gemm_group_rows),
+                     groups_of(shape.tokens, kernels::gemm_group_tokens), 1}};
   const u32 stride = shape.rows + row_padding;
   kernels::GemmArgs args{.rows = shape.rows, .columns = shape.columns, .tokens = shape.tokens, .row_stride = stride};
   add_matrix(job, args, args.w, "w", weights);
@@ -203,7 +203,8 @@ std::string check_rope(const RopeShape& shape, const std::vector<f32>& qkv, cons
   }
   for (u32 what = 0; what < 3; ++what) {
     for (u64 i = 0; i < got[what].size(); ++i) {
-      if (!written[what][i] && got[what][i] != untouched_f16) return fmt::format("output {}, [{}] was written", what, i);
+      if (!written[what][i] && got[what][i] != untouched_f16)
+        return fmt::format("output {}, [{}] was written", what, i);
     }
   }
   return "";

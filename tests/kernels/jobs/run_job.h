@@ -3,13 +3,14 @@
 #pragma once
 
 #include "isa/run.h"
-#include "tests/kernels/job.h"
+#include "tests/kernels/jobs/job.h"
 
 namespace amlm::test {
 
 struct JobResult {
   std::string problem;                            // "" = right
   isa::Counters counters;
+  std::vector<std::vector<u8>> after;             // the regions
 };
 
 JobResult run_job(const Job& job, const isa::RunOptions& options);

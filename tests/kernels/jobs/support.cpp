@@ -1,4 +1,4 @@
-#include "tests/kernels/decode_support.h"
+#include "tests/kernels/jobs/support.h"
 
 #include <cmath>
 
@@ -39,7 +39,8 @@ std::string name(const char* kernel, kernels::WeightType type) {
 }
 
 std::string text(const MatrixShape& shape) {
-  return fmt::format("{} rows, {} columns, fill {}", shape.rows, shape.columns, static_cast<int>(shape.fill));
+  constexpr const char* fills[] = {"", ", worst", ", large"};
+  return fmt::format("{} rows, {} columns{}", shape.rows, shape.columns, fills[static_cast<int>(shape.fill)]);
 }
 
 }  // namespace amlm::test

@@ -1,4 +1,4 @@
-#include "tests/kernels/run_job.h"
+#include "tests/kernels/jobs/run_job.h"
 
 #include <cstdlib>
 
@@ -42,8 +42,8 @@ u8 access(Use use) {
 
 JobResult run_job(const Job& job, const isa::RunOptions& options) {
   const Kernel* kernel = find(job.kernel);
-  if (!kernel) return {"there is no kernel " + job.kernel, {}};
-  if (kernel->kernarg_bytes != job.args.size()) return {job.kernel + ": kernarg size", {}};
+  if (!kernel) return {"there is no kernel " + job.kernel, {}, {}};
+  if (kernel->kernarg_bytes != job.args.size()) return {job.kernel + ": kernarg size", {}, {}};
   CodeImage& image = loaded().image;
   isa::AddressSpace space;
   space.insert({.va = code_va, .size_bytes = image.bytes.size(), .host = image.bytes.data(),
@@ -86,12 +86,14 @@ JobResult run_job(const Job& job, const isa::RunOptions& options) {
   };
   dispatch.user_data[0] = static_cast<u32>(kernarg_va);
   const isa::RunReport report = loaded().executor.run(dispatch, space, {}, options);
-  if (report.fault) return {report.fault->sentence, report.counters};
+  if (report.fault) return {report.fault->sentence, report.counters, {}};
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     if (job.regions[i].use == Use::input && bytes[i] != job.regions[i].bytes)
-      return {job.regions[i].label + " was written", {}};
+      return {job.regions[i].label + " was written", {}, {}};
   }
-  return {job.verify(bytes), report.counters};
+  JobResult result{job.verify(bytes), report.counters, {}};
+  result.after = std::move(bytes);
+  return result;
 }
 
 std::vector<Wait> waits_of(const std::string& name) {

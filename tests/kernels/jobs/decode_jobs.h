@@ -4,7 +4,7 @@
 #include <random>
 
 #include "kernels/kernels.h"
-#include "tests/kernels/job.h"
+#include "tests/kernels/jobs/job.h"
 #include "tests/reference/decode.h"
 
 namespace amlm::test {

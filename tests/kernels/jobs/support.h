@@ -1,9 +1,9 @@
-// What the decode jobs share: random values, tolerances, comparisons.
+// What the jobs share: random values, tolerances, comparisons.
 #pragma once
 
 #include <fmt/format.h>
 
-#include "tests/kernels/decode_jobs.h"
+#include "tests/kernels/jobs/decode_jobs.h"
 
 namespace amlm::test {
 

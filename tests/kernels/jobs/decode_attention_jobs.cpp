@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "tests/kernels/decode_support.h"
+#include "tests/kernels/jobs/support.h"
 
 namespace amlm::test {
 
@@ -59,7 +59,7 @@ Job attn_decode_job(Random& random, const DecodeAttentionShape& shape) {
       for (u32 head = 0; head < model.heads; ++head) {
         const u64 partial = static_cast<u64>(head) * shape.splits + split;
         if (want.empty()) {
-          if (std::memcmp(&after[stat][partial * 8], "\xfd\xfd\xfd\xfd\xfd\xfd\xfd\xfd", 8) != 0)
+          if (std::memcmp(&after[stat][partial * 8], "\xff\xff\xff\xff\xff\xff\xff\xff", 8) != 0)
             return fmt::format("split {} of head {} was written", split, head);
           continue;
         }
