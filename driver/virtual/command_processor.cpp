@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include <random>
+#include <thread>
 
 namespace amlm::vgpu {
 
@@ -32,6 +33,7 @@ CommandProcessor::CommandProcessor(Gpu& gpu, Job& job, u64 start_ns)
 CommandProcessor::Status CommandProcessor::run() {
   moved_ = false;
   while (true) {
+    while (vm_.wanted.load(std::memory_order_relaxed)) std::this_thread::yield();
     const std::lock_guard executing(vm_.executing);
     if (at_ == words_.size()) {
       if (next_ib_ == job_.ibs.size()) return Status::done;

@@ -18,9 +18,8 @@ struct Context {
   EntityPtr entity(u32 ip, u32 ring);
 };
 
-// How many rings of an IP a client may name (HW_IP_INFO.available_rings). The graphics ring is there because Mesa
-// takes the chip's generation from it; a CS on it is refused.
-inline constexpr u32 graphics_ip = 0, compute_ip = 1, compute_rings = 4;
-inline u32 ring_count(u32 ip) { return ip == compute_ip ? compute_rings : ip == graphics_ip ? 1 : 0; }
+// How many rings of an IP a client may name (HW_IP_INFO.available_rings): this device has compute queues only.
+inline constexpr u32 compute_ip = 1, compute_rings = 4;
+inline u32 ring_count(u32 ip) { return ip == compute_ip ? compute_rings : 0; }
 
 }  // namespace amlm::vgpu

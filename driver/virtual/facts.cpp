@@ -84,8 +84,9 @@ Facts assumed_facts() {
   compute.ib_size_alignment = 32;
   compute.available_rings = (1u << compute_rings) - 1;
   compute.ip_discovery_version = 0x0b0501;
+  // Mesa takes the chip's generation from the graphics IP even where that has no ring, and then uses compute alone.
   uapi::HwIpInfo graphics = compute;
-  graphics.available_rings = 1;
+  graphics.available_rings = 0;
   facts.hw_ip = {{.type = AMDGPU_HW_IP_GFX, .name = "gfx", .count = 1, .raw = bytes(graphics)},
                  {.type = AMDGPU_HW_IP_COMPUTE, .name = "compute", .count = 1, .raw = bytes(compute)}};
   // ~ versions of gfx1150; MES 0x80 is the one that users of gfx1151 are told to have (driver.md 3.8).
@@ -109,8 +110,15 @@ Facts load_facts() {
   if (!file) fatal("cannot read AMLM_VGPU_RECORD=" + path);
   auto record = parse_record(text.str());
   if (!record) fatal("AMLM_VGPU_RECORD=" + path + ": " + record.error().sentence);
-  std::erase_if(record->hw_ip, [](const auto& row) { return ring_count(row.type) == 0; });
-  if (record->hw_ip.empty()) fatal("AMLM_VGPU_RECORD=" + path + " has no compute ring");
+  bool has_compute = false;
+  for (auto& row : record->hw_ip) {
+    has_compute |= row.type == compute_ip;
+    uapi::HwIpInfo ip{};
+    memcpy(&ip, row.raw.data(), std::min(sizeof ip, row.raw.size()));
+    ip.available_rings &= (1u << ring_count(row.type)) - 1;      // what this device lacks
+    memcpy(row.raw.data(), &ip, std::min(sizeof ip, row.raw.size()));
+  }
+  if (!has_compute) fatal("AMLM_VGPU_RECORD=" + path + " has no compute IP");
   return *record;
 }
 

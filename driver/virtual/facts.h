@@ -9,7 +9,7 @@ namespace amlm::vgpu {
 
 using Facts = DeviceRecord;
 
-// The assumed facts, or those of AMLM_VGPU_RECORD without the IPs that this device lacks.
+// The assumed facts, or those of AMLM_VGPU_RECORD without the rings that this device lacks.
 const Facts& gfx1151_facts();
 // Registers that READ_MMR_REG may read, by dword offset.
 std::optional<u32> readable_register(u32 dword_offset);

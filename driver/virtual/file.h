@@ -1,6 +1,7 @@
 // An open render node: its handles and its address space. Guarded by Gpu::mutex; Vm::executing comes after it.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -78,6 +79,7 @@ struct CacheState {
 struct Vm {
   struct Row { BoPtr bo; u64 offset = 0, size_bytes = 0; u32 flags = 0; };
   std::mutex executing;                      // held while a packet runs: mappings do not change under it
+  std::atomic<u32> wanted{0};                // ioctls that wait for it: they go before the next packet
   isa::AddressSpace space;
   std::map<u64, Row> rows;                   // by canonical va
   isa::Executor executor;
@@ -106,6 +108,22 @@ struct File {
   HandleTable<Syncobj> syncobjs;
   std::shared_ptr<Vm> vm;
   bool vmid_reserved = false;
+};
+
+// Holds a Vm between two packets.
+class VmLock {
+ public:
+  explicit VmLock(Vm& vm) : vm_(vm) {
+    ++vm_.wanted;
+    vm_.executing.lock();
+    --vm_.wanted;
+  }
+  ~VmLock() { vm_.executing.unlock(); }
+  VmLock(const VmLock&) = delete;
+  VmLock& operator=(const VmLock&) = delete;
+
+ private:
+  Vm& vm_;
 };
 
 // Bit 47 decides bits 63:48 (48-bit virtual addresses).

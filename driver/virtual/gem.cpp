@@ -111,7 +111,7 @@ int gem_close(Call& call, void* data) {
   const BoPtr bo = call.file.bos.find(handle);
   if (!bo) return -EINVAL;
   call.file.bos.remove(handle);
-  const std::lock_guard executing(call.file.vm->executing);
+  const VmLock executing(*call.file.vm);
   std::vector<u64> mapped;
   for (const auto& [va, row] : call.file.vm->rows)
     if (row.bo == bo) mapped.push_back(va);

@@ -172,11 +172,15 @@ CommandProcessor::Step CommandProcessor::dma_data(std::span<const u32> body) {
   const auto packet = P::read(body);
   if (packet.sas || packet.das || packet.saic || packet.daic)
     return fault("unsupported-packet", "register and fixed addresses are not modelled");
-  if (packet.dst_sel != P::dst_address && packet.dst_sel != P::dst_l2)
-    return fault("unsupported-packet", "destination " + std::to_string(packet.dst_sel) + " is not modelled");
+  if (packet.dst_sel == P::dst_gds) return fault("unsupported-packet", "GDS is not modelled");
   if (packet.engine_sel) return fault("bad-packet", "names the PFP, which a compute queue lacks");
   std::vector<u8> data(packet.byte_count);
   if (data.empty()) return Step::next;
+  if (packet.dst_sel == P::dst_nowhere) {      // brings code into L2: an access like any other, without an effect
+    const bool from_memory = packet.src_sel == P::src_address || packet.src_sel == P::src_l2;
+    if (!from_memory) return fault("bad-packet", "prefetches from source " + std::to_string(packet.src_sel));
+    return read(canonical(packet.source), data.data(), data.size(), {.checked = false}) ? Step::next : Step::stop;
+  }
   if (packet.src_sel == P::src_data) {
     const u32 word = u32(packet.source);
     for (size_t i = 0; i < data.size(); ++i) data[i] = u8(word >> (i % 4 * 8));

@@ -124,7 +124,7 @@ int gem_va(Call& call, void* data) {
   }
   const u64 va = canonical(args.va_address);
   Vm& vm = *call.file.vm;
-  const std::lock_guard executing(vm.executing);
+  const VmLock executing(vm);
   if (args.operation == AMDGPU_VA_OP_UNMAP) {
     const auto row = vm.rows.find(va);
     if (row == vm.rows.end() || (sparse ? !row->second.bo->is_sparse : row->second.bo != bo)) return -ENOENT;

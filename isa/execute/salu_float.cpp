@@ -1,5 +1,7 @@
 // Scalar floating point (RDNA3.5 only): the same results as the vector instructions. 16-bit forms read the low half and
 // write zero to the high one.
+#include <immintrin.h>
+
 #include "isa/execute/alu.h"
 #include "isa/execute/arithmetic.h"
 #include "isa/execute/scalar.h"
@@ -78,12 +80,31 @@ bool holds_f16(u16 a, u16 b) { return holds<relation>(wide(a), wide(b)); }
 
 }  // namespace op
 
-// MODE other than the usual is rare enough in scalar code to be refused rather than half done.
+// Scalar float rounds to nearest and keeps f16 denormals; f32 denormals are kept or flushed (compilers for graphics flush
+// them), the latter by the host's own flushing. Another MODE is rare enough in scalar code to be refused.
+class FlushedDenormals {
+ public:
+  FlushedDenormals() { _mm_setcsr(before_ | 0x8040); }   // FTZ, DAZ
+  ~FlushedDenormals() { _mm_setcsr(before_); }
+
+ private:
+  u32 before_ = _mm_getcsr();
+};
+
+// Not inlined: arithmetic must not move across the change of the host's mode.
+template <Handler handler>
+[[gnu::noinline]] void apart(Wave& wave, const Step& step) {
+  handler(wave, step);
+}
+
 template <Handler handler>
 void in_usual_mode(Wave& wave, const Step& step) {
   constexpr u32 fields = mode_f32_fields | mode_f16_f64_fields, usual = mode_f32_usual | mode_f16_f64_usual;
-  if ((wave.mode & fields) != usual) return wave.raise("not-executed", "scalar float with flushed denormals or another rounding");
-  handler(wave, step);
+  if ((wave.mode & fields) == usual) return handler(wave, step);
+  if ((wave.mode & fields) != mode_f16_f64_usual)
+    return wave.raise("not-executed", "scalar float with another rounding or f16 denormals flushed");
+  const FlushedDenormals flushed;
+  apart<handler>(wave, step);
 }
 
 #define BIND(name, ...) {Opcode::name, in_usual_mode<scalar_op<__VA_ARGS__>>}
