@@ -2,9 +2,9 @@
 // out[t][h] = sum over p <= first_position + t of softmax_p(q[t][h] . k[p]) * v[p]; q comes scaled by
 // 1/sqrt(head_size).
 //
-// Grid: x = head, y = 64 query tokens; four waves of 16 tokens each. Head sizes 32, 64, 96, 128. heads is a multiple
-// of kv_heads. The cache must hold positions 0 .. first_position + tokens - 1; rows behind them are not read, tokens
-// past the end not written.
+// Grid: x = head, y = 64 query tokens (the last ones first); four waves of 16 tokens each. Head sizes 32, 64, 96,
+// 128. heads is a multiple of kv_heads. The cache must hold positions 0 .. first_position + tokens - 1; rows behind
+// them are not read, tokens past the end not written.
 //
 // A step is 32 positions. The workgroup copies their K rows and, transposed, their V rows into LDS; the loads of the
 // next step are issued before this step's work. Each wave computes S^T = K q^T, so that a query is a lane (l % 16,
@@ -163,6 +163,9 @@
   v_cndmask_b32 v[second_half], v[pool+1], s[pick_high], vcc_lo
   s_waitcnt     lgkmcnt(0)              // all arguments
 
+  s_sub_u32     s[product], s[tokens], 1               // the last tokens first: their workgroups run longest
+  s_lshr_b32    s[product], s[product], 6
+  s_sub_u32     s[group], s[product], s[group]
   s_lshl_b32    s[product], s[group], 6
   s_lshl_b32    s[wave_position], s[wave], 4
   s_add_u32     s[wave_position], s[wave_position], s[product]   // the wave's first token, for now
@@ -182,6 +185,7 @@
   v_add_nc_u32  v[query_position], s[wave_position], v[other]
   v_min_u32     v[other], s[product], v[query_position]
   v_mul_lo_u32  v[other], v[other], s[head_size]
+  s_clause      2*attn_tiles-1
   .irp i, 0, 1, 2, 3, 4, 5, 6, 7
   .if \i < attn_tiles
   global_load_b128 v[q+8*\i:q+8*\i+3], v[other], s[q_ptr:q_ptr+1] offset:32*\i
@@ -241,12 +245,16 @@
   s_cmp_lt_u32  s[left], 32
   s_cbranch_scc1 .L\name\()_last\@
   s_mov_b32     exec_lo, s[k_lanes]
+  .if attn_k_loads > 1
+  s_clause      attn_k_loads-1
+  .endif
   .irp i, 0, 1, 2, 3
   .if \i < attn_k_loads
   global_load_b128 v[raw_k+4*\i:raw_k+4*\i+3], v[k_offset], s[k_ptr:k_ptr+1] offset:\i*attn_k_stride-attn_bias
   .endif
   .endr
   s_mov_b32     exec_lo, s[v_lanes]
+  s_clause      attn_v_rows-1
   .irp i, 0, 1, 2, 3, 4, 5, 6, 7
   .if \i < attn_v_rows
   global_load_b64 v[raw_v+2*\i:raw_v+2*\i+1], v[v_offset], s[v_ptr:v_ptr+1] offset:2*\i*\size
