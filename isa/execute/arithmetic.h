@@ -23,8 +23,6 @@ AMLM_INLINE bool is_nan(Half x) { return x.value != x.value; }
 // A NaN operand comes out quieted. (f16 NaN are quieted by widening already.)
 AMLM_INLINE f32 quieted(f32 x) { return as_f32(bits(x) | 0x400000); }
 AMLM_INLINE f64 quieted(f64 x) { return as_f64(bits(x) | u64{1} << 51); }
-AMLM_INLINE bool is_signaling(f32 x) { return is_nan(x) && (bits(x) & 0x400000) == 0; }
-AMLM_INLINE bool is_signaling(f64 x) { return is_nan(x) && (bits(x) >> 51 & 1) == 0; }
 
 // The first NaN operand is the result, as on gfx1100 (rocjitsu, fp_mode.h and division.h). The host would choose by operand
 // order of the instruction that the compiler picked.
@@ -74,53 +72,67 @@ AMLM_INLINE f64 odd_sum(f64 a, f64 b) {
   const bool inexact = (error != 0) & (error == error), even = (sum_bits & 1) == 0;
   return as_f64(inexact & even ? sum_bits + ((error > 0) == (sum > 0) ? 1 : ~u64{0}) : sum_bits);
 }
-// The product of two f16 is exact in f32. The f64 sum is exact wherever the last bits of the f16 result depend on it: it
-// only loses bits when one addend is 2^12 times finer than any rounding boundary of the other.
+AMLM_INLINE f32 odd_sum(f32 a, f32 b) {
+  const f32 sum = a + b, back = sum - a, error = (a - (sum - back)) + (b - back);
+  const u32 sum_bits = bits(sum), away = (bits(error) ^ sum_bits) >> 31;   // 1: the error points toward zero
+  const u32 moved = sum_bits + 1 - 2 * away;
+  const u32 fixed = (sum_bits & 1) == 0 ? moved : sum_bits;
+  const u32 magnitude = bits(error) & 0x7fffffff;
+  return as_f32((magnitude - 1) < 0x7f800000 ? fixed : sum_bits);          // not for zero or NaN
+}
+// The product of two f16 is exact in f32, and the odd sum has two bits more than f16 needs.
 AMLM_INLINE Half fma(Half a, Half b, Half c) {
-  const f64 sum = f64(a.value * b.value) + f64(c.value);
-  return {with_nan(to_f32_odd(sum), a.value, b.value, c.value)};
+  return {with_nan(odd_sum(a.value * b.value, c.value), a.value, b.value, c.value)};
 }
 
 AMLM_INLINE bool is_negative(f32 x) { return (bits(x) >> 31) != 0; }
 AMLM_INLINE bool is_negative(f64 x) { return (bits(x) >> 63) != 0; }
 
-// IEEE: a signaling NaN is quieted and wins. Otherwise a NaN loses; -0 is below +0.
-template <class T>
-AMLM_INLINE T min_number(T a, T b, bool ieee) {
-  const bool a_less = (a < b) | ((a == b) & is_negative(a));
-  T result = a_less ? a : b;
-  result = is_nan(b) ? a : result;
-  result = is_nan(a) ? b : result;
-  result = is_nan(a) & is_nan(b) ? quieted(a) : result;
-  result = ieee & is_signaling(b) ? quieted(b) : result;
-  result = ieee & is_signaling(a) ? quieted(a) : result;
+// IEEE: a signaling NaN is quieted and wins. Otherwise a NaN loses; of two, the first counts. -0 is below +0.
+// On integers, which order as floats do once negative ones are flipped.
+template <class B, class I>
+AMLM_INLINE I order_key(B x) {
+  const I sign = I(x) >> (sizeof(B) * 8 - 1);
+  return I(x ^ (B(sign) & (B(~B(0)) >> 1)));
+}
+template <class B>
+AMLM_INLINE B choose_number(B picked, B a, B b, B infinity, B quiet, bool ieee) {
+  const B all = B(~B(0)) >> 1;
+  const bool a_nan = (a & all) > infinity, b_nan = (b & all) > infinity;
+  B result = b_nan ? a : picked;
+  result = a_nan ? b : result;
+  result = a_nan & b_nan ? B(a | quiet) : result;
+  const B priority = ieee ? quiet : B(0);   // a NaN without this bit signals, if that matters
+  result = b_nan & ((~b & priority) != 0) ? B(b | quiet) : result;
+  result = a_nan & ((~a & priority) != 0) ? B(a | quiet) : result;
   return result;
 }
-template <class T>
-AMLM_INLINE T max_number(T a, T b, bool ieee) {
-  const bool a_more = (a > b) | ((a == b) & !is_negative(a));
-  T result = a_more ? a : b;
-  result = is_nan(b) ? a : result;
-  result = is_nan(a) ? b : result;
-  result = is_nan(a) & is_nan(b) ? quieted(a) : result;
-  result = ieee & is_signaling(b) ? quieted(b) : result;
-  result = ieee & is_signaling(a) ? quieted(a) : result;
-  return result;
+AMLM_INLINE f32 min_number(f32 x, f32 y, bool ieee) {
+  const u32 a = bits(x), b = bits(y), picked = order_key<u32, i32>(a) < order_key<u32, i32>(b) ? a : b;
+  return as_f32(choose_number<u32>(picked, a, b, 0x7f800000, 0x400000, ieee));
+}
+AMLM_INLINE f32 max_number(f32 x, f32 y, bool ieee) {
+  const u32 a = bits(x), b = bits(y), picked = order_key<u32, i32>(a) > order_key<u32, i32>(b) ? a : b;
+  return as_f32(choose_number<u32>(picked, a, b, 0x7f800000, 0x400000, ieee));
+}
+AMLM_INLINE f64 min_number(f64 x, f64 y, bool ieee) {
+  const u64 a = bits(x), b = bits(y), picked = order_key<u64, i64>(a) < order_key<u64, i64>(b) ? a : b;
+  return as_f64(choose_number<u64>(picked, a, b, 0x7ff0000000000000, u64{1} << 51, ieee));
+}
+AMLM_INLINE f64 max_number(f64 x, f64 y, bool ieee) {
+  const u64 a = bits(x), b = bits(y), picked = order_key<u64, i64>(a) > order_key<u64, i64>(b) ? a : b;
+  return as_f64(choose_number<u64>(picked, a, b, 0x7ff0000000000000, u64{1} << 51, ieee));
 }
 // f16 by its bits: widening would have quieted a signaling NaN.
 AMLM_INLINE bool is_nan_f16(u16 x) { return (x & 0x7fff) > 0x7c00; }
-AMLM_INLINE bool is_signaling_f16(u16 x) { return is_nan_f16(x) & ((x & 0x200) == 0); }
-AMLM_INLINE i32 order_f16(u16 x) { return (x & 0x8000) != 0 ? -i32(x & 0x7fff) - 1 : i32(x); }   // -0 below +0
-AMLM_INLINE u16 pick_f16(u16 result, u16 a, u16 b, bool ieee) {
-  result = is_nan_f16(b) ? a : result;
-  result = is_nan_f16(a) ? b : result;
-  result = is_nan_f16(a) & is_nan_f16(b) ? u16(a | 0x200) : result;
-  result = ieee & is_signaling_f16(b) ? u16(b | 0x200) : result;
-  result = ieee & is_signaling_f16(a) ? u16(a | 0x200) : result;
-  return result;
+AMLM_INLINE u16 min_f16(u16 a, u16 b, bool ieee) {
+  const u16 picked = order_key<u16, i16>(a) < order_key<u16, i16>(b) ? a : b;
+  return choose_number<u16>(picked, a, b, 0x7c00, 0x200, ieee);
 }
-AMLM_INLINE u16 min_f16(u16 a, u16 b, bool ieee) { return pick_f16(order_f16(a) < order_f16(b) ? a : b, a, b, ieee); }
-AMLM_INLINE u16 max_f16(u16 a, u16 b, bool ieee) { return pick_f16(order_f16(a) > order_f16(b) ? a : b, a, b, ieee); }
+AMLM_INLINE u16 max_f16(u16 a, u16 b, bool ieee) {
+  const u16 picked = order_key<u16, i16>(a) > order_key<u16, i16>(b) ? a : b;
+  return choose_number<u16>(picked, a, b, 0x7c00, 0x200, ieee);
+}
 
 // ---- Conversions -------------------------------------------------------------------------------------------------
 

@@ -71,26 +71,51 @@ bool is_dpp(Encoding encoding) {
          encoding == Encoding::vop3_dpp16;
 }
 
+// The source lane of each lane, by control; 32 or more: none.
+struct DppTable {
+  u8 lane[0x170][half_lanes];
+  DppTable() {
+    for (u32 control = 0; control < 0x170; control++)
+      for (u32 i = 0; i < half_lanes; i++) {
+        const int source = dpp16_valid(control) ? dpp16_source(control, int(i)) : -1;
+        lane[control][i] = source < 0 ? u8(half_lanes) : u8(source);
+      }
+  }
+};
+
+// Lanes of the half whose rows and banks the masks allow.
+u32 dpp16_allowed(const Instruction& in, u32 half) {
+  u32 allowed = 0;
+  for (u32 quad = 0; quad < 8; quad++)
+    if ((in.row_mask >> (2 * half + quad / 4) & 1) != 0 && (in.bank_mask >> (quad % 4) & 1) != 0) allowed |= 15u << (4 * quad);
+  return allowed;
+}
+
 // src0 through DPP. Lanes without a source are not written, or read 0 with BOUND_CTRL (isa.md 4.10).
 bool dpp_lanes(Wave& wave, const Instruction& in, const u32* from, u32* to, u32& write) {
-  const u32 exec = wave.exec();
+  static const DppTable table;
   const bool dpp8 = in.encoding == Encoding::dpp8 || in.encoding == Encoding::vop3_dpp8;
   if (!dpp8 && !dpp16_valid(in.dpp_ctrl)) {
     wave.raise("undefined", "DPP control that RDNA3 does not have");
     return false;
   }
-  alignas(64) u32 result[half_lanes];
-  for (int i = 0; i < int(half_lanes); i++) {
-    const int source = dpp8 ? (i & ~7) | int(in.dpp8_select >> (3 * (i & 7)) & 7) : dpp16_source(in.dpp_ctrl, i);
-    const bool readable = source >= 0 && (in.fetch_inactive || (exec >> source & 1) != 0);
-    result[i] = readable ? from[source] : 0;
-    bool written = readable || in.bound_ctrl || dpp8;
-    if (!dpp8) written = written && (in.row_mask >> (i >> 4 & 1) & 1) != 0 && (in.bank_mask >> (i >> 2 & 3) & 1) != 0;
-    if (!written) write &= ~(1u << i);
+  const u32 exec = in.fetch_inactive ? ~0u : wave.exec();
+  alignas(64) u32 padded[2 * half_lanes], result[half_lanes], readable[half_lanes];
+  u8 dpp8_lane[half_lanes];
+  const u8* source = table.lane[dpp8 ? 0 : in.dpp_ctrl];
+  if (dpp8) {
+    for (u32 i = 0; i < half_lanes; i++) dpp8_lane[i] = u8((i & ~7u) | (in.dpp8_select >> (3 * (i & 7)) & 7));
+    source = dpp8_lane;
   }
-  if (!dpp8 && wave.half == 1) {   // rows 2 and 3 of a wave64
-    for (int i = 0; i < int(half_lanes); i++)
-      if ((in.row_mask >> (2 + (i >> 4)) & 1) == 0) write &= ~(1u << i);
+  for (u32 i = 0; i < half_lanes; i++) padded[i] = (exec >> i & 1) != 0 ? from[i] : 0;
+  for (u32 i = 0; i < half_lanes; i++) padded[half_lanes + i] = 0;
+  for (u32 i = 0; i < half_lanes; i++) result[i] = padded[source[i]];
+  if (!dpp8) {
+    u32 found = 0;
+    const u64 readable_lanes = exec;   // lane 32 never is
+    for (u32 i = 0; i < half_lanes; i++) readable[i] = u32(readable_lanes >> source[i] & 1) << i;
+    for (u32 i = 0; i < half_lanes; i++) found |= readable[i];
+    write &= (in.bound_ctrl ? ~0u : found) & dpp16_allowed(in, wave.half);
   }
   std::memcpy(to, result, sizeof result);
   return true;
@@ -270,7 +295,53 @@ void narrow_halves(const u32* floats, u32* halves) {
   }
 }
 
+void widen_packed(const u32* packed, f32* floats) {
+  const u16* halves = reinterpret_cast<const u16*>(packed);
+  for (u32 i = 0; i < 2 * half_lanes; i += 8)
+    _mm256_storeu_ps(floats + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves + i))));
+}
+
+void narrow_packed(const f32* floats, u32* packed) {
+  u16* halves = reinterpret_cast<u16*>(packed);
+  for (u32 i = 0; i < 2 * half_lanes; i += 8)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(halves + i),
+                     _mm256_cvtps_ph(_mm256_loadu_ps(floats + i), _MM_FROUND_CUR_DIRECTION));
+}
+
+void narrow_halves_toward_zero(const u32* floats, u32* halves) {
+  for (u32 i = 0; i < half_lanes; i += 8) {
+    const __m256 lanes = _mm256_loadu_ps(reinterpret_cast<const float*>(floats + i));
+    const __m128i packed = _mm256_cvtps_ph(lanes, _MM_FROUND_TO_ZERO);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(halves + i), _mm256_cvtepu16_epi32(packed));
+  }
+}
+
 #else
+
+void widen_packed(const u32* packed, f32* floats) {
+  alignas(64) u32 halves[half_lanes], wide[half_lanes];
+  for (u32 h = 0; h < 2; h++) {
+    for (u32 i = 0; i < half_lanes; i++) halves[i] = packed[i] >> (16 * h) & 0xffff;
+    widen_halves(halves, wide);
+    for (u32 i = 0; i < half_lanes; i++) floats[2 * i + h] = std::bit_cast<f32>(wide[i]);
+  }
+}
+
+void narrow_packed(const f32* floats, u32* packed) {
+  alignas(64) u32 wide[2][half_lanes];
+  for (u32 h = 0; h < 2; h++) {
+    for (u32 i = 0; i < half_lanes; i++) wide[h][i] = std::bit_cast<u32>(floats[2 * i + h]);
+    narrow_halves(wide[h], wide[h]);
+  }
+  for (u32 i = 0; i < half_lanes; i++) packed[i] = wide[0][i] | wide[1][i] << 16;
+}
+
+void narrow_halves_toward_zero(const u32* floats, u32* halves) {
+  const int rounding = std::fegetround();
+  std::fesetround(FE_TOWARDZERO);
+  narrow_halves(floats, halves);
+  std::fesetround(rounding);
+}
 
 void widen_halves(const u32* halves, u32* floats) {
   for (u32 i = 0; i < half_lanes; i++) {

@@ -69,6 +69,10 @@ inline void broadcast(u32* lanes, u32 value) {
 // a ModeScope.
 void widen_halves(const u32* halves, u32* floats);
 void narrow_halves(const u32* floats, u32* halves);
+// 64 packed halves (32 dwords) at once; and f32 to f16 toward zero.
+void widen_packed(const u32* packed, f32* floats);
+void narrow_packed(const f32* floats, u32* packed);
+void narrow_halves_toward_zero(const u32* floats, u32* halves);
 
 // Lane masks: one SGPR for each half of the wave.
 inline u32 read_mask(const Wave& wave, const Operand& operand, const Instruction& in) {

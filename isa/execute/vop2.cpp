@@ -65,6 +65,19 @@ Half v_ldexp_f16(Half a, i16 b) { return {arith::ldexp(a.value, b)}; }
 }  // namespace op
 
 // Whole vectors at once.
+void v_cvt_pk_rtz_f16_f32(Wave& wave, const Step& step) {
+  if (!step.plain || (wave.mode & mode_f32_fields) != mode_f32_usual)
+    return vector_op<op::v_cvt_pk_rtz_f16_f32>(wave, step);
+  Lanes a, b;
+  LaneBuffer a_buffer, b_buffer, low, high;
+  fetch_plain<f32>(wave, step, step.in.src[0], a, a_buffer);
+  fetch_plain<f32>(wave, step, step.in.src[1], b, b_buffer);
+  narrow_halves_toward_zero(a.low, low.low);
+  narrow_halves_toward_zero(b.low, high.low);
+  for (u32 i = 0; i < half_lanes; i++) low.low[i] |= high.low[i] << 16;
+  write_lanes(wave.vgpr(step.in.dst.vgpr()), low.low, wave.exec());
+}
+
 void v_dot2acc_f32_f16(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
   if (!step.plain) return wave.raise("not-executed", "v_dot2acc with modifiers or DPP");
@@ -91,7 +104,8 @@ constexpr Binding bindings[] = {
     BIND(v_mul_hi_u32_u24), BIND(v_min_i32), BIND(v_max_i32), BIND(v_min_u32), BIND(v_max_u32), BIND(v_lshlrev_b32),
     BIND(v_lshrrev_b32), BIND(v_ashrrev_i32), BIND(v_and_b32), BIND(v_or_b32), BIND(v_xor_b32), BIND(v_xnor_b32),
     SATURATING(add_nc_u32), SATURATING(sub_nc_u32), SATURATING(subrev_nc_u32), BIND(v_add_co_ci_u32),
-    BIND(v_sub_co_ci_u32), BIND(v_subrev_co_ci_u32), BIND(v_cvt_pk_rtz_f16_f32), BIND(v_add_f16), BIND(v_sub_f16),
+    BIND(v_sub_co_ci_u32), BIND(v_subrev_co_ci_u32),
+    {Opcode::v_cvt_pk_rtz_f16_f32, v_cvt_pk_rtz_f16_f32}, BIND(v_add_f16), BIND(v_sub_f16),
     BIND(v_subrev_f16), BIND(v_mul_f16), ACCUMULATE(v_fmac_f16), {Opcode::v_fmamk_f16, vector_op<op::v_fmamk_f16>},
     {Opcode::v_fmaak_f16, vector_op<op::v_fmamk_f16>}, BIND(v_max_f16), BIND(v_min_f16), BIND(v_ldexp_f16),
     {Opcode::v_dot2acc_f32_f16, v_dot2acc_f32_f16},

@@ -69,13 +69,15 @@ u64 v_mqsad_pk_u16_u8(u64 a, u32 b, u64 c) {
 
 u32 v_xor3_b32(u32 a, u32 b, u32 c) { return a ^ b ^ c; }
 u32 v_perm_b32(u32 a, u32 b, u32 selector) {
-  const u64 data = u64(a) << 32 | b;
   u32 result = 0;
   for (int i = 0; i < 32; i += 8) {
     const u32 s = selector >> i & 0xff;
-    const u32 byte = u32(data >> (8 * (s & 7))) & 0xff;
-    const u32 sign = (data >> (16 * (s & 3) + 15) & 1) != 0 ? 0xff : 0;   // 8-11: sign of a half
-    result |= (s < 8 ? byte : s < 12 ? sign : s == 12 ? 0 : 0xff) << i;
+    const u32 byte = ((s & 4) != 0 ? a : b) >> (8 * (s & 3)) & 0xff;
+    const u32 half = (s & 2) != 0 ? a : b;                                  // 8-11: sign of a half
+    const u32 sign = 0u - (half >> ((s & 1) != 0 ? 31 : 15) & 1);
+    const u32 high = s == 12 ? 0u : 0xffu;
+    const u32 upper = s < 12 ? sign & 0xff : high;
+    result |= (s < 8 ? byte : upper) << i;
   }
   return result;
 }

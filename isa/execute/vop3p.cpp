@@ -65,6 +65,24 @@ void clamp_f16(u32* lanes, bool nan_to_zero) {   // to [0, 1]
   }
 }
 
+// f16 with nothing selected or modified: 64 halves in their order in the registers.
+template <auto F, Last last>
+void packed_simple(Wave& wave, const Instruction& in) {
+  using S = Signature<decltype(F)>;
+  constexpr u32 n = S::count, halves = 2 * half_lanes;
+  alignas(64) f32 wide[n][halves];
+  alignas(64) u32 result[half_lanes];
+  LaneBuffer constant;
+  for (u32 k = 0; k < n; k++)
+    widen_packed(packed_source(wave, in, last == Last::destination && k == n - 1 ? in.dst : in.src[k], true, constant.low),
+                 wide[k]);
+  [&]<u32... k>(std::integer_sequence<u32, k...>) {
+    for (u32 i = 0; i < halves; i++) wide[0][i] = F(Half{wide[k][i]}...).value;
+  }(std::make_integer_sequence<u32, n>{});
+  narrow_packed(wide[0], result);
+  write_lanes(wave.vgpr(in.dst.vgpr()), result, wave.exec());
+}
+
 template <auto F, Last last = Last::source, auto saturating = nullptr>
 void packed_op(Wave& wave, const Step& step) {
   using S = Signature<decltype(F)>;
@@ -72,8 +90,14 @@ void packed_op(Wave& wave, const Step& step) {
   constexpr bool widened = std::is_same_v<typename S::template Arg<0>, Half>;
   constexpr bool has_saturating = !std::is_same_v<decltype(saturating), std::nullptr_t>;
   const Instruction& in = step.in;
-  const bool floating = info(info(in.opcode).dst[0].type).kind == Kind::packed_floating;
   const bool native = in.format == Format::vop2;   // v_pk_fmac_f16: no selects
+  if constexpr (widened) {
+    constexpr u32 all = (1u << n) - 1;
+    const bool straight = native || (in.opsel == 0 && (in.opsel_hi & all) == all);
+    if (straight && step.plain && (wave.mode & mode_f16_f64_fields) == mode_f16_f64_usual)
+      return packed_simple<F, last>(wave, in);
+  }
+  const bool floating = info(info(in.opcode).dst[0].type).kind == Kind::packed_floating;
   const u32 rounding = widened ? wave.mode >> 2 & 3 : 0;
   if (rounding != 0) return wave.raise("not-executed", "packed f16 with another rounding mode than nearest even");
   if ((in.neg | in.neg_hi) != 0 && !floating) return wave.raise("undefined", "neg on a packed integer source");
@@ -233,9 +257,9 @@ void v_dot2_f32(Wave& wave, const Step& step) {
 }
 
 // Parts of `bits` bits; NEG[k] says that source k is signed.
-template <int bits>
-AMLM_INLINE i64 integer_dot(u32 a, u32 b, bool a_signed, bool b_signed) {
-  i64 sum = 0;
+template <int bits, class Sum>
+AMLM_INLINE Sum integer_dot(u32 a, u32 b, bool a_signed, bool b_signed) {
+  Sum sum = 0;
   for (int i = 0; i < 32; i += bits) {
     const i32 x = a_signed ? i32(a << (32 - bits - i)) >> (32 - bits) : i32(a << (32 - bits - i) >> (32 - bits));
     const i32 y = b_signed ? i32(b << (32 - bits - i)) >> (32 - bits) : i32(b << (32 - bits - i) >> (32 - bits));
@@ -253,10 +277,18 @@ void v_dot_integer(Wave& wave, const Step& step) {
   const u32* left = packed_source(wave, in, in.src[0], false, a.low);
   const u32* right = packed_source(wave, in, in.src[1], false, b.low);
   const u32* sum = packed_source(wave, in, in.src[2], false, c.low);
+  if (!in.clamp) {
+    const auto all = [&]<bool x, bool y>() {
+      for (u32 i = 0; i < half_lanes; i++) result.low[i] = u32(integer_dot<bits, i32>(left[i], right[i], x, y)) + sum[i];
+    };
+    if (a_signed) b_signed ? all.template operator()<true, true>() : all.template operator()<true, false>();
+    else b_signed ? all.template operator()<false, true>() : all.template operator()<false, false>();
+    return write_lanes(wave.vgpr(in.dst.vgpr()), result.low, wave.exec());
+  }
   for (u32 i = 0; i < half_lanes; i++) {
-    const i64 dot = integer_dot<bits>(left[i], right[i], a_signed, b_signed);
+    const i64 dot = integer_dot<bits, i64>(left[i], right[i], a_signed, b_signed);
     const i64 exact = signs ? dot + i32(sum[i]) : dot + i64(sum[i]);
-    result.low[i] = !in.clamp ? u32(exact) : signs ? u32(arith::clamp_to<i32>(exact)) : arith::clamp_to<u32>(exact);
+    result.low[i] = signs ? u32(arith::clamp_to<i32>(exact)) : arith::clamp_to<u32>(exact);
   }
   write_lanes(wave.vgpr(in.dst.vgpr()), result.low, wave.exec());
 }

@@ -136,17 +136,26 @@ void v_wmma_integer(Wave& wave, const Step& step) {
   if (!gather_factor(wave, in.src[0], count, a) || !gather_factor(wave, in.src[1], count, b)) return;
   gather_sum(wave, in, in.src[2].is_vgpr() ? 0 : wave.scalar(in.src[2].code, in), c);
   const bool a_signed = (in.neg & 1) != 0, b_signed = (in.neg & 2) != 0;
-  const auto part = [](u32 word, u32 i, bool is_signed) {
+  const auto part = [](u32 word, u32 i, bool is_signed) __attribute__((always_inline)) {
     const u32 up = word << (32 - bits - i * bits);
     return is_signed ? i32(up) >> (32 - bits) : i32(up >> (32 - bits));
   };
-  for (u32 v = 0; v < 8; v++)
+  alignas(64) i32 left[16][half_lanes], right[16][half_lanes];   // [k][lane]
+  for (u32 k = 0; k < 16; k++)
     for (u32 lane = 0; lane < half_lanes; lane++) {
-      const u32 odd = lane >> 4, row = 2 * v + odd + 16 * odd;
-      i64 sum = i32(c[v][lane]);
-      for (u32 k = 0; k < count; k++)
-        for (u32 i = 0; i < 32 / bits; i++) sum += part(a[k][row], i, a_signed) * part(b[k][lane], i, b_signed);
-      result[v][lane] = in.clamp ? u32(arith::clamp_to<i32>(sum)) : u32(sum);
+      left[k][lane] = part(a[k * bits / 32][lane], k % (32 / bits), a_signed);
+      right[k][lane] = part(b[k * bits / 32][lane], k % (32 / bits), b_signed);
+    }
+  for (u32 v = 0; v < 8; v++)
+    for (u32 odd = 0; odd < 2; odd++) {
+      const u32 row = 2 * v + odd + 16 * odd, first = 16 * odd;
+      i32 sum[16] = {};                                          // at most 16 * 255 * 255
+      for (u32 k = 0; k < 16; k++)
+        for (u32 j = 0; j < 16; j++) sum[j] += left[k][row] * right[k][first + j];
+      for (u32 j = 0; j < 16; j++) {
+        const u32 base = c[v][first + j];
+        result[v][first + j] = in.clamp ? u32(arith::clamp_to<i32>(i64(i32(base)) + sum[j])) : base + u32(sum[j]);
+      }
     }
   scatter(wave, in, result);
 }
