@@ -1,4 +1,4 @@
-#include "agreement.h"
+#include "tests/isa/agreement.h"
 
 #include "isa/hazards.h"
 

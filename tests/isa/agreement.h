@@ -6,7 +6,7 @@
 #include <string>
 
 #include "isa/tables.h"
-#include "llvm.h"
+#include "tests/isa/llvm.h"
 
 namespace amlm::isa::test {
 

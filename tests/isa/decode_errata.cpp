@@ -3,7 +3,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "agreement.h"
+#include "tests/isa/agreement.h"
 
 using namespace amlm;
 using namespace amlm::isa;

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <map>
 
-#include "agreement.h"
-#include "samples.h"
+#include "tests/isa/agreement.h"
+#include "tests/isa/samples.h"
 
 using namespace amlm;
 using namespace amlm::isa;

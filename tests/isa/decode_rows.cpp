@@ -2,8 +2,8 @@
 #include <catch2/catch.hpp>
 #include <map>
 
-#include "agreement.h"
-#include "samples.h"
+#include "tests/isa/agreement.h"
+#include "tests/isa/samples.h"
 
 using namespace amlm;
 using namespace amlm::isa;

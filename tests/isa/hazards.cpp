@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "llvm.h"
+#include "tests/isa/llvm.h"
 
 using namespace amlm;
 using namespace amlm::isa;

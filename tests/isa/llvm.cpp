@@ -1,4 +1,4 @@
-#include "llvm.h"
+#include "tests/isa/llvm.h"
 
 #include <cstdio>
 #include <cstdlib>

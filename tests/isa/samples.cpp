@@ -1,4 +1,4 @@
-#include "samples.h"
+#include "tests/isa/samples.h"
 
 namespace amlm::isa::test {
 namespace {

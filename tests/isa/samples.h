@@ -4,7 +4,7 @@
 #include <random>
 
 #include "isa/tables.h"
-#include "llvm.h"
+#include "tests/isa/llvm.h"
 
 namespace amlm::isa::test {
 
