@@ -133,7 +133,7 @@ bool Decoder::vop3_sources(bool packed) {
     if (i == 0 && is_dpp(code)) {
       by_dpp = true;
       if (!dpp(code, false)) return false;
-    } else if (by_dpp && (packed ? code < code_vgpr0 : code == code_literal)) {
+    } else if (by_dpp && (code == code_literal || (i == 1 && op->src[1].type == Type::MIX && code < code_vgpr0))) {
       return fail("source %u of a DPP instruction cannot be %u", i, code);
     } else if (!source(in.src[i], code, op->src[i], i)) {
       return false;

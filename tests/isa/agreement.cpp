@@ -76,9 +76,9 @@ const char* unknown_form(const Instruction& in) {
 const char* why_only_ours(const Instruction& in, const Words& words) {
   if (const char* form = unknown_form(in)) return form;
   std::array<u32, 3> again{};
-  encode(in, again);
-  if (words[1] != again[1]) return in.format == Format::smem ? "spare-fields" : "unused-third-source";
-  return nullptr;
+  const u32 count = encode(in, again), difference = words[1] ^ again[1];
+  if (count < 2 || words[0] != again[0] || difference == 0 || (difference & ~spare_bits(in)[1])) return nullptr;
+  return in.format == Format::smem ? "spare-fields" : "unused-third-source";
 }
 
 const char* why_only_llvm(const DecodeError& error) {

@@ -47,7 +47,8 @@ constexpr Case cases[] = {
     {"newer-forms", {0xd5820001, 0x00000102, 0}, valid, refused},         // v_readfirstlane_b32_e64
     {"newer-forms", {0xc91a0501, 0x00020703, 0}, valid, refused},         // v_dual_dot2acc_f32_bf16
     {"operand-kinds", {0xd7600001, 0x0001ff02, 0x1234}, refused, valid},  // v_readlane_b32, literal
-    {"packed-dpp", {0xcc130001, 0x040c04e9, 0x00fac688}, refused, valid}, // v_dot2_f32_f16 dpp8, s2
+    {"packed-dpp", {0xcc130001, 0x040c04e9, 0x00fac688}, valid, valid},     // v_dot2_f32_f16 dpp8, s2
+    {"packed-dpp", {0xcc200001, 0x040c04e9, 0x00fac688}, refused, refused}, // v_fma_mix_f32 dpp8, s2
     {"delay-codes", {0xbf870801, 0, 0}, refused, valid},
     {"wait-registers", {0xbc000000, 0, 0}, refused, valid},
     {"texture-faults", {0xe0680000, 0x00200000, 0}, refused, valid},      // buffer_store_b32 tfe
