@@ -1,6 +1,7 @@
 #include "engine/session.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -202,10 +203,21 @@ Result<std::unique_ptr<Session>> Session::create(Device& device, const Model& mo
 
 // --- Submitting ----------------------------------------------------------------------------------------------------
 
+// Looks up now and then: what was submitted goes on after a cancellation, and settle() waits for it later.
 Result<void> Session::Impl::wait(u64 point) {
-  TRY_VOID(queue->wait(point));
-  waited = std::max(waited, point);
-  return {};
+  constexpr auto slice = std::chrono::milliseconds(250);
+  // The kernel ends a job that hangs long before. A virtual GPU has no clock but its own.
+  const auto patience = device.facts().is_virtual ? std::chrono::hours(24) : std::chrono::minutes(2);
+  const auto start = Clock::now();
+  for (;;) {
+    auto result = queue->wait(point, slice);
+    if (!result && result.error().errno_value == ETIMEDOUT && Clock::now() - start < patience) {
+      if (cancelled()) return fail(ErrorCode::interrupted, "interrupted");
+      continue;
+    }
+    if (result) waited = std::max(waited, point);
+    return result;
+  }
 }
 
 Result<void> Session::Impl::submit_batch(const PrefillBatch& batch, PrefillSlot& slot) {
@@ -324,7 +336,9 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Session::~Session() {
   // Buffers may not die under the GPU. A wait that fails leaves nothing running: the kernel has ended the context.
-  if (impl_ && impl_->queue && impl_->queue->submitted() != 0) (void)impl_->queue->wait(impl_->queue->submitted());
+  if (!impl_ || !impl_->queue || impl_->queue->submitted() <= impl_->waited) return;
+  impl_->options.cancelled = nullptr;
+  (void)impl_->wait(impl_->queue->submitted());
 }
 
 Result<void> Session::prefill(std::span<const u32> tokens) {

@@ -63,6 +63,7 @@ struct SessionStats {
 
 class Session {
  public:
+  // Device and model outlive the session.
   static Result<std::unique_ptr<Session>> create(Device& device, const Model& model, const SessionOptions& options);
   ~Session();
 
