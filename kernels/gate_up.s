@@ -1,7 +1,9 @@
-// gate_up_<type>: h = silu(Wg * norm(x)) * (Wu * norm(x)), as f16; silu(g) = g / (1 + exp(-g)).
+// gate_up_<type>: h = silu(Wg * norm(x)) * (Wu * norm(x)), as f16; silu(g) = g / (1 + exp(-g)). Results
+// past f16's range are held at its ends.
 // Grid: {ceil(rows/16), 1, 1}, 128 lanes. Any rows >= 1; columns a multiple of 32, of 256 for q4_k and q6_k.
 // Bound by memory: every weight is read once (gemv.inc); the activations serve both matrices.
 .include "gemv.inc"
+.include "f16.inc"
 
 .macro gate_up_kernel type
 group_lanes = 128
@@ -42,6 +44,7 @@ kernel gate_up_\type
   v_rcp_f32 v[temp], v[temp]
   v_mul_f32 v[sum_0], v[sum_0], v[temp]
   v_mul_f32 v[sum_0], v[sum_0], v[sum_1]
+  f16_hold sum_0, temp
   v_cvt_f16_f32 v[sum_0], v[sum_0]
   v_lshrrev_b32 v[temp], 3, v[lane]
   s_mov_b32 exec_lo, 0x01010101                        // one lane a row

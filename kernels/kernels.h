@@ -103,7 +103,7 @@ struct AttnOutArgs {
   u32 rows, columns, heads, head_size, splits, padding;
 };
 
-// gate_up_<type>: h = silu(Wg * norm(x)) * (Wu * norm(x)), as f16.
+// gate_up_<type>: h = silu(Wg * norm(x)) * (Wu * norm(x)), as f16, held at +-65504.
 // Grid: {ceil(rows/16), 1, 1}.
 struct GateUpArgs {
   Matrix wg, wu;
@@ -167,8 +167,8 @@ struct GemmArgs {
   u32 row_stride;      // elements between tokens of c
 };
 
-// swiglu_f16: h[t][i] = silu(gate_up[t][i]) * gate_up[t][rows + i], as f16.  Grid: {ceil(rows/256), tokens, 1}.
-// Rows are a multiple of 4 (of 32 in practice: they are the columns of the next matrix).
+// swiglu_f16: h[t][i] = silu(gate_up[t][i]) * gate_up[t][rows + i], as f16, held at +-65504.
+// Grid: {ceil(rows/256), tokens, 1}. Rows are a multiple of 4 (of 32 in practice: they are the columns of the next matrix).
 struct SwigluArgs {
   u64 gate_up;         // f32[tokens][2 * rows]
   u64 h;               // f16[tokens][rows]

@@ -1,8 +1,9 @@
 // swiglu_f16: h[t][i] = silu(gate_up[t][i]) * gate_up[t][rows + i]; gate_up f32, h f16.
-// silu(g) = g / (1 + exp(-g)).
+// silu(g) = g / (1 + exp(-g)). Results past f16's range are held at its ends.
 // Grid: x = 256 elements, y = token; a lane handles 4 elements. Rows: a multiple of 4.
 // Bound by memory: 10 bytes an element.
 .include "kernel.inc"
+.include "f16.inc"
 
 group_lanes = 64
 kernel swiglu_f16, ids=2
@@ -75,6 +76,7 @@ kernel swiglu_f16, ids=2
   s_waitcnt     vmcnt(0)                // u
   .irp i, 0, 1, 2, 3
   v_mul_f32     v[g+\i], v[g+\i], v[u+\i]
+  f16_hold      g+\i, e+\i
   v_cvt_f16_f32 v[g+\i], v[g+\i]
   .endr
   v_pack_b32_f16 v[g], v[g], v[g+1]

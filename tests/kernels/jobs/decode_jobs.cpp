@@ -135,7 +135,7 @@ Job gate_up_job(Random& random, const MatrixShape& shape) {
     for (u64 i = 0; i < h.size(); ++i) {
       const f64 gated = g[i].value / (1 + std::exp(-g[i].value)), want = gated * u[i].value;
       if (std::fabs(want) > 65000) {                       // near or past f16's range: rounding decides
-        if (!(std::fabs(h[i]) > 60000) || std::signbit(h[i]) != std::signbit(want))
+        if (!(std::fabs(h[i]) > 60000) || !std::isfinite(h[i]) || std::signbit(h[i]) != std::signbit(want))
           return fmt::format("h[{}] = {:g}, not {:g}", i, h[i], want);
         continue;
       }
