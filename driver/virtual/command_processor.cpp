@@ -65,7 +65,7 @@ bool CommandProcessor::enter(u64 va, u32 size_dw, const char* how) {
   words_.clear();
   if (va % ib_start_alignment)
     return fault("ib-alignment", "starts at " + hex(va) + ", not at a multiple of 32 bytes"), false;
-  if (size_dw % ib_pad_dw)
+  if (gpu_.config.ib_padding && size_dw % ib_pad_dw)
     return fault("ib-padding", "has " + std::to_string(size_dw) + " dwords: not padded to a multiple of 8"), false;
   std::vector<u32> words(size_dw);
   if (size_dw && !read(va, words.data(), u64(size_dw) * 4, {.checked = false})) return false;

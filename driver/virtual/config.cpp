@@ -35,13 +35,15 @@ Config config_from_environment() {
   const std::string mode = text("AMLM_VGPU_MODE");
   if (mode == "fast") config.mode = isa::Mode::fast;
   else if (!mode.empty() && mode != "strict") fatal("AMLM_VGPU_MODE=" + mode + " is neither strict nor fast");
-  u64 threads = 0, primary = 0;
+  u64 threads = 0, primary = 0, padding = 1;
   number("AMLM_VGPU_SEED", config.seed);
   number("AMLM_VGPU_GTT_MIB", config.gtt_bytes, 1 << 20, 1);
   number("AMLM_VGPU_VRAM_MIB", config.vram_bytes, 1 << 20, 1);
   number("AMLM_VGPU_JOB_TIMEOUT_MS", config.job_timeout_ms, 1, 1);
   number("AMLM_VGPU_THREADS", threads);
   number("AMLM_VGPU_PRIMARY", primary);
+  number("AMLM_VGPU_IB_PADDING", padding);
+  config.ib_padding = padding != 0;
   config.host_threads = u32(threads);
   config.primary_node = primary != 0;
   config.faults_path = text("AMLM_VGPU_FAULTS");

@@ -15,6 +15,7 @@ struct Config {
   u64 vram_bytes = 512ull << 20;        // AMLM_VGPU_VRAM_MIB: the firmware's carve-out
   u64 job_timeout_ms = 2000;            // AMLM_VGPU_JOB_TIMEOUT_MS; 2 s as Linux 7.x (driver.md 3.5)
   u32 host_threads = 0;                 // AMLM_VGPU_THREADS; 0 = all cores
+  bool ib_padding = true;               // AMLM_VGPU_IB_PADDING=0: sizes that are not a multiple of 8 dwords pass
   bool primary_node = false;            // AMLM_VGPU_PRIMARY=1: /dev/dri/card0 too, as igt wants
   std::string faults_path;              // AMLM_VGPU_FAULTS: JSON lines
   std::string counters_path;            // AMLM_VGPU_COUNTERS: JSON, written at exit

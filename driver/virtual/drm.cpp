@@ -1,6 +1,7 @@
 // The DRM core's own ioctls.
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "driver/virtual/handlers.h"
 
@@ -40,6 +41,22 @@ int drm_get_magic(Call& call, void* data) {
   static_cast<drm_auth*>(data)->magic = 1;
   return 0;
 }
+
+// Whoever opens the primary node is its master here: there is nobody else.
+int drm_get_client(Call& call, void* data) {
+  auto& client = *static_cast<drm_client*>(data);
+  if (call.file.kind != NodeKind::primary) return -EACCES;
+  if (client.idx != 0) return -EINVAL;
+  client.auth = 1;
+  client.pid = static_cast<unsigned long>(getpid());
+  client.uid = getuid();
+  client.magic = client.iocs = 0;
+  return 0;
+}
+
+int drm_change_master(Call& call, void*) { return call.file.kind == NodeKind::primary ? 0 : -EACCES; }
+
+int drm_no_display(Call& call, void*) { return call.file.kind == NodeKind::primary ? -EOPNOTSUPP : -EACCES; }
 
 int drm_set_version(Call& call, void* data) {
   if (call.file.kind != NodeKind::primary) return -EACCES;

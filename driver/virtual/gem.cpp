@@ -3,6 +3,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <algorithm>
+
 #include "driver/virtual/handlers.h"
 #include "driver/virtual/real.h"
 
@@ -116,6 +118,31 @@ int gem_close(Call& call, void* data) {
   for (const auto& [va, row] : call.file.vm->rows)
     if (row.bo == bo) mapped.push_back(va);
   for (const u64 va : mapped) call.file.vm->erase(va);
+  return 0;
+}
+
+// Global names are the primary node's; a render node shares by dma-buf only.
+int gem_flink(Call& call, void* data) {
+  auto& args = *static_cast<drm_gem_flink*>(data);
+  if (call.file.kind != NodeKind::primary) return -EACCES;
+  const BoPtr bo = call.file.bos.find(args.handle);
+  if (!bo) return -ENOENT;
+  auto& names = call.gpu.global_names;
+  const auto known = std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.lock() == bo; });
+  args.name = u32(known - names.begin()) + 1;
+  if (known == names.end()) names.push_back(bo);
+  return 0;
+}
+
+int gem_open(Call& call, void* data) {
+  auto& args = *static_cast<drm_gem_open*>(data);
+  if (call.file.kind != NodeKind::primary) return -EACCES;
+  const auto& names = call.gpu.global_names;
+  const BoPtr bo = args.name >= 1 && args.name <= names.size() ? names[args.name - 1].lock() : nullptr;
+  if (!bo) return -ENOENT;
+  args.handle = call.file.bos.handle_of(bo.get());
+  if (!args.handle) args.handle = call.file.bos.add(bo);
+  args.size = bo->size_bytes;
   return 0;
 }
 
