@@ -166,7 +166,8 @@ void print_table(const std::vector<Row>& rows, const LoadedModel& loaded) {
   const bool is_virtual = loaded.device->facts().is_virtual;
   std::printf("| model | size | params | backend | test | t/s |\n| --- | ---: | ---: | --- | ---: | ---: |\n");
   for (const auto& row : rows)
-    std::printf("| %s | %.2f MiB | %.2f M | %s | %s | %.2f ± %.2f |\n", model.type_name.c_str(), static_cast<f64>(model.size_bytes) / 1048576.0,
+    std::printf("| %s | %.2f MiB | %.2f M | %s | %s | %.2f ± %.2f |\n", model.type_name.c_str(),
+                static_cast<f64>(model.size_bytes) / 1048576.0,
                 static_cast<f64>(model.parameters) / 1e6, is_virtual ? "amlm, virtual" : "amlm",
                 row.test.c_str(), row.mean, row.deviation);
   std::printf("\na decoded token (counted): %.3f MB of weights, %llu bytes of KV for each position; %u dispatches, %u "

@@ -35,7 +35,8 @@ std::vector<Advice> advise(const DeviceFacts& facts) {
   }
   if (facts.gtt_total_bytes != 0 && facts.gtt_total_bytes < 48 * u64(gib))
     all.push_back({fmt::format("GTT is {:.1f} GiB: larger models will not fit", facts.gtt_total_bytes / gib),
-                   "boot with ttm.pages_limit=N (4 KiB pages; 25165824 = 96 GiB) and set the BIOS carve-out to its minimum"});
+                   "boot with ttm.pages_limit=N (4 KiB pages; 25165824 = 96 GiB), and set the BIOS carve-out "
+                   "to its minimum"});
   if (facts.job_timeout_ms != 0 && facts.job_timeout_ms < 2000)
     all.push_back({fmt::format("the job timeout is {} ms", facts.job_timeout_ms),
                    "boot with amdgpu.lockup_timeout=2000 or more"});
@@ -84,7 +85,8 @@ void print_text(const DeviceFacts& facts) {
   std::printf("\n");
   const auto advice = advise(facts);
   if (advice.empty()) std::printf("verdict          nothing wrong was found\n");
-  for (const auto& entry : advice) std::printf("warning          %s\n  remedy         %s\n", entry.what.c_str(), entry.remedy.c_str());
+  for (const auto& entry : advice)
+    std::printf("warning          %s\n  remedy         %s\n", entry.what.c_str(), entry.remedy.c_str());
 }
 
 int run_info(const Options& options, const Invocation& invocation) {

@@ -20,7 +20,8 @@ Result<std::string> find_demo_model() {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   for (const std::filesystem::path& place :
-       {self / "../share/amlm", self / "../../tools/demo-model", self / "demo-model", std::filesystem::path(AMLM_DEMO_FOLDER)}) {
+       {self / "../share/amlm", self / "../../tools/demo-model", self / "demo-model",
+        std::filesystem::path(AMLM_DEMO_FOLDER)}) {
     const auto candidate = (place / demo_model).lexically_normal();
     if (access(candidate.c_str(), R_OK) == 0) return candidate.string();
   }

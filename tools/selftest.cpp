@@ -84,7 +84,8 @@ void compare_region(const json& region, std::span<const u8> got, Verdict& verdic
   }
   verdict.worst = std::max(verdict.worst, error);
   if (error > tolerance && verdict.problem.empty())
-    verdict.problem = fmt::format("{} is wrong by {:.2g} of its largest value", region.at("label").get<std::string>(), error);
+    verdict.problem = fmt::format("{} is wrong by {:.2g} of its largest value", region.at("label").get<std::string>(),
+                                  error);
 }
 
 class Bench {
@@ -151,7 +152,8 @@ class Bench {
 
  private:
   Result<Buffer> allocate(u64 size_bytes, std::string label) {
-    return device_->allocate({.size_bytes = size_bytes, .use = MemoryUse::shared, .label = std::move(label), .alignment_bytes = 0});
+    return device_->allocate({.size_bytes = size_bytes, .use = MemoryUse::shared, .label = std::move(label),
+                              .alignment_bytes = 0});
   }
 
   Device* device_ = nullptr;

@@ -41,7 +41,8 @@ def test_refusals(amlm, folder):
     refuses(amlm, 'no such model', 8, 'run', '-m', '/nonexistent.gguf', '-p', 'x', '--device', 'virtual', says='nonexistent')
     refuses(amlm, 'a folder as model', 8, 'run', '-m', folder, '-p', 'x', '--device', 'virtual', says='')
     refuses(amlm, 'empty file as model', 9, 'run', '-m', write('empty', b''), '-p', 'x', '--device', 'virtual', says='empty')
-    refuses(amlm, 'text as model', 9, 'run', '-m', write('text', b'hello' * 100), '-p', 'x', '--device', 'virtual', says='GGUF')
+    text = write('text', b'hello' * 100)
+    refuses(amlm, 'text as model', 9, 'run', '-m', text, '-p', 'x', '--device', 'virtual', says='GGUF')
     with open(model, 'rb') as file:
         head = file.read(1 << 20)
     refuses(amlm, 'model cut short', 9, 'run', '-m', write('cut', head), '-p', 'x', '--device', 'virtual')
@@ -49,7 +50,8 @@ def test_refusals(amlm, folder):
     refuses(amlm, 'a device word that is none', 2, 'run', '-m', model, '-p', 'x', '--device', 'cuda', says='cuda')
     refuses(amlm, 'prompt longer than the context', 11, 'run', '-m', model, '-p', 'word ' * 3000, '--device', 'virtual')
     refuses(amlm, 'prompt file missing', 8, 'run', '-m', model, '-f', '/nonexistent.txt', '--device', 'virtual')
-    refuses(amlm, 'GTT too small', 6, 'run', '-m', model, '-p', 'x', '--device', 'virtual', says='GTT', AMLM_VGPU_GTT_MIB='4')
+    refuses(amlm, 'GTT too small', 6, 'run', '-m', model, '-p', 'x', '--device', 'virtual', says='GTT',
+            AMLM_VGPU_GTT_MIB='4')
     if not os.path.exists('/dev/dri'):
         refuses(amlm, 'auto without a device', 3, 'run', '-m', model, '-p', 'x', says='--device virtual')
 
@@ -62,10 +64,13 @@ def test_outputs(amlm):
     done = call(amlm, 'info', '--json', '--device', 'virtual')
     info = json.loads(done.stdout) if done.returncode == 0 else {}
     expect('info names gfx 11.5.1', info.get('gfx') == '11.5.1', done.stderr[-300:])
-    first = call(amlm, 'run', '-m', model, '-p', 'Once', '-n', '12', '--temp', '0.8', '--seed', '7', '--json', '--device', 'virtual')
-    again = call(amlm, 'run', '-m', model, '-p', 'Once', '-n', '12', '--temp', '0.8', '--seed', '7', '--json', '--device', 'virtual')
-    expect('same seed, same ids', first.returncode == 0 and json.loads(first.stdout)['ids'] == json.loads(again.stdout)['ids'],
-           first.stderr[-300:])
+    sampled = ['run', '-m', model, '-p', 'Once', '-n', '12', '--temp', '0.8', '--json', '--device', 'virtual', '--seed']
+    first, again, other = (call(amlm, *sampled, seed) for seed in ('7', '7', '8'))
+    expect('sampling runs', first.returncode == 0 and other.returncode == 0, first.stderr[-300:])
+    if first.returncode == 0 and other.returncode == 0:
+        ids = [json.loads(done.stdout)['ids'] for done in (first, again, other)]
+        expect('same seed, same ids', ids[0] == ids[1], str(ids))
+        expect('another seed, other ids', ids[0] != ids[2], str(ids))
     done = call(amlm, 'disasm', 'argmax_final')
     expect('disasm prints a kernel', done.returncode == 0 and 's_endpgm' in done.stdout, done.stderr[-300:])
     done = call(amlm, 'ib', '-m', model, '--device', 'virtual')
