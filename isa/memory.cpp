@@ -32,7 +32,8 @@ const Mapping* AddressSpace::nearest(u64 va) const {
 }
 
 void AddressSpace::insert(Mapping mapping) {
-  check(mapping.size_bytes != 0 && mapping.va + mapping.size_bytes > mapping.va, "a mapping has a size and does not wrap");
+  check(mapping.size_bytes != 0 && mapping.va + mapping.size_bytes > mapping.va,
+        "a mapping has a size and does not wrap");
   const auto above = after(mappings_, mapping.va);
   check(above == mappings_.end() || mapping.va + mapping.size_bytes <= above->va, "mappings do not overlap");
   check(above == mappings_.begin() || (above - 1)->va + (above - 1)->size_bytes <= mapping.va,

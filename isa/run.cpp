@@ -88,10 +88,10 @@ std::optional<Fault> check_code(const Dispatch& dispatch, const Program& program
     const bool fine = writer ? writer <= visibility.visible_instruction && writer <= visibility.completed
                              : visibility.cpu_instruction && (mapping->snooped || visibility.cpu_l2);
     if (fine) continue;
+    const char* cache = writer || !visibility.cpu_instruction ? "the instruction cache" : "GL2";
     return Fault{.sentence = fmt::format("{}+{:#x}: instruction fetch from '{}', which {} wrote, without invalidating {}",
                                          dispatch.label.empty() ? "kernel" : dispatch.label, step.pc - dispatch.code_va,
-                                         mapping->label, writer ? "an earlier dispatch" : "the CPU",
-                                         writer || !visibility.cpu_instruction ? "the instruction cache" : "GL2"),
+                                         mapping->label, writer ? "an earlier dispatch" : "the CPU", cache),
                  .kind = "stale-read", .label = dispatch.label, .pc = step.pc, .address = step.pc};
   }
   return std::nullopt;

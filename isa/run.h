@@ -36,8 +36,8 @@ struct Dispatch {
 
 // What a GPU program did wrong. One sentence for a person, and the parts for a tool.
 struct Fault {
-  std::string sentence;     // "gemv_q8_0+0x1c4 (global_load_b128), wave 3 lane 7: read of 16 bytes at 0x… is 32 bytes past …"
-  std::string kind;         // stable word: "unmapped", "no-exec", "pending-register", "uninitialised-register", "stale-read", …
+  std::string sentence;     // "gemv_q8_0+0x1c4 (global_load_b128), workgroup 5,0,0 wave 3 lane 7: read of 16 bytes at …"
+  std::string kind;         // stable word: "unmapped", "no-exec", "pending-register", "stale-read", … (README.md)
   std::string label;        // dispatch label
   u64 pc = 0;
   u64 address = 0;          // 0 when not a memory fault
@@ -49,9 +49,10 @@ struct Fault {
 struct Counters {
   u64 waves = 0, instructions = 0;
   u64 valu = 0, vopd = 0, trans = 0, wmma = 0, dot = 0;
-  u64 salu = 0, smem = 0, vmem_load = 0, vmem_store = 0, atomic = 0, lds = 0, branch = 0, wait = 0, barrier = 0, other = 0;
+  u64 salu = 0, smem = 0, vmem_load = 0, vmem_store = 0, atomic = 0, lds = 0, branch = 0, wait = 0, barrier = 0;
+  u64 other = 0;
   u64 global_read_bytes = 0, global_write_bytes = 0, lds_bytes = 0;   // bytes of active lanes
-  u64 cache_lines = 0;                                               // distinct 128-byte lines a vector memory instruction touched, summed
+  u64 cache_lines = 0;                 // distinct 128-byte lines that each vector memory instruction touched, summed
   void add(const Counters& other_counts);
 };
 

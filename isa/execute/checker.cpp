@@ -48,8 +48,8 @@ u32 WaveChecker::count_of(const Wave& wave, const RegisterUse& use) const {
 }
 
 void WaveChecker::wait_lgkm(u32 count) {
-  // DS returns in order: with at most `count` left of everything, at most `count` DS are left. Scalar loads and messages
-  // return in any order, so only 0 says that one of them is there.
+  // DS returns in order: with at most `count` left of everything, at most `count` DS are left. Scalar loads and
+  // messages return in any order, so only 0 says that one of them is there.
   settle(ds_, count);
   if (count == 0) scalar_.done = scalar_.issued;
 }
@@ -69,7 +69,8 @@ bool WaveChecker::check_flight(Wave& wave, const StepCheck& check, const Registe
     wave.raise("pending-register",
                fmt::format("{} {}, into which {} at +{:#x} is still loading: no s_waitcnt {} between",
                            use.role == RegisterUse::write ? "overwrites" : "uses", register_name(code),
-                           info(flight.step->in.opcode).name, flight.step->pc - wave.group->dispatch->code_va, counter));
+                           info(flight.step->in.opcode).name, flight.step->pc - wave.group->dispatch->code_va,
+                           counter));
     return false;
   }
   return true;
@@ -146,8 +147,8 @@ bool WaveChecker::check_matrix_halves(Wave& wave, const Step& step) {
       const LaneArray& first = wave.vgpr_base[0][operand.vgpr() + i];
       for (u32 lane = 16; lane < wave.lanes; ++lane) {
         if (wave.vgpr_base[lane / 32][operand.vgpr() + i][lane % 32] == first[lane % 16]) continue;
-        wave.raise("wmma-halves", fmt::format("{} differs between lane {} and lane {} (v{}): both halves of the wave must "
-                                              "hold the same matrix", source ? "B" : "A", lane % 16, lane,
+        wave.raise("wmma-halves", fmt::format("{} differs between lane {} and lane {} (v{}): both halves of the wave "
+                                              "must hold the same matrix", source ? "B" : "A", lane % 16, lane,
                                               operand.vgpr() + i), 0, lane);
         return false;
       }
@@ -197,7 +198,8 @@ void WaveChecker::copy_state(const Wave& wave, const RegisterUse& use) {
   }
 }
 
-void WaveChecker::mark_written(Wave& wave, const Step& step, const StepCheck& check, const RegisterUse& use, u32 count) {
+void WaveChecker::mark_written(Wave& wave, const Step& step, const StepCheck& check, const RegisterUse& use,
+                               u32 count) {
   for (u32 i = 0; i < count; ++i) {
     const u16 code = u16(use.code + i);
     if (code < code_vgpr0) {

@@ -105,8 +105,8 @@ class WaveChecker {
 
 enum class LdsUse : u8 { read, write, atomic };
 
-// Rules: two waves may touch a dword, one of them writing, only with a barrier between that both pass after having waited
-// for their own access (lgkmcnt); atomics may meet atomics; what nobody wrote may not be read.
+// Rules: two waves may touch a dword, one of them writing, only with a barrier between that both pass after having
+// waited for their own access (lgkmcnt); atomics may meet atomics; what nobody wrote may not be read.
 class LdsChecker {
  public:
   void begin(u32 bytes);

@@ -114,8 +114,9 @@ bool move_slow(Wave& wave, const Step& step, u32 bytes, Use use, LaneBuffer& dat
     return move_private(wave, offset.data(), mask, bytes, use, data);
   }
   const FlatLanes lanes = flat_lanes(wave, in);
-  if (lanes.private_mask && !move_private(wave, lanes.offset.data(), lanes.private_mask, bytes, use, data)) return false;
-  if (lanes.shared_mask && !move_shared(wave, lanes.offset.data(), lanes.shared_mask, bytes, use, data)) return false;
+  const u64* inner = lanes.offset.data();
+  if (lanes.private_mask && !move_private(wave, inner, lanes.private_mask, bytes, use, data)) return false;
+  if (lanes.shared_mask && !move_shared(wave, inner, lanes.shared_mask, bytes, use, data)) return false;
   if (!lanes.global_mask) return true;
   LaneHosts hosts;
   if (!wave.memory->translate(wave, {lanes.address.data(), lanes.global_mask, bytes, use, in.glc}, hosts)) return false;

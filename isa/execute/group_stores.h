@@ -1,8 +1,8 @@
 // Strict mode: which wave of a workgroup stored each dword of global memory, and whether the others may know.
 //
-// Rule: a wave may read or overwrite what another wave of its workgroup stored only after a barrier that the writer reached
-// having waited for the store (vscnt); in WGP mode the reader must also have invalidated L0 since, because the two CUs of
-// a WGP have one each (isa.md 3.3).
+// Rule: a wave may read or overwrite what another wave of its workgroup stored only after a barrier that the writer
+// reached having waited for the store (vscnt); in WGP mode the reader must also have invalidated L0 since, because the
+// two CUs of a WGP have one each (LLVM emits buffer_gl0_inv there).
 #pragma once
 
 #include <array>

@@ -205,7 +205,7 @@ std::optional<Fault> Workplace::run_waves() {
       Wave& wave = group_.waves[order[i]];
       if (wave.ended || wave.at_barrier) continue;
       running = true;
-      // In strict mode turns are short, so that waves interleave; in fast mode only so that a wave may wait for another.
+      // Turns are short in strict mode, so that waves interleave; in fast mode a wave may still wait for another.
       if (strict) run_wave<Mode::strict>(wave, 40 + random_.below(400));
       else run_wave<Mode::fast>(wave, 1 << 20);
       if (wave.fault) return wave.fault;

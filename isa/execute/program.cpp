@@ -25,7 +25,8 @@ void fault_illegal(Wave& wave, const Step& step) {
 }
 
 void fault_not_executed(Wave& wave, const Step& step) {
-  wave.raise("not-executed", fmt::format("{} is in the tables but has no executor", info(step.in.opcode).name), step.pc);
+  wave.raise("not-executed", fmt::format("{} is in the tables but has no executor", info(step.in.opcode).name),
+             step.pc);
 }
 
 bool is_plain(const Instruction& in) {
@@ -43,8 +44,8 @@ bool is_vector_alu(Format format) {
 
 bool is_vector_memory(Format format) {
   switch (format) {
-    case Format::ds: case Format::flat: case Format::global: case Format::scratch: case Format::mubuf: case Format::mtbuf:
-      return true;
+    case Format::ds: case Format::flat: case Format::global: case Format::scratch: case Format::mubuf:
+    case Format::mtbuf: return true;
     default: return false;
   }
 }

@@ -48,8 +48,8 @@ bool MemoryUnit::check_group_order(Wave& wave, u64 dword, u32 touched, Use use, 
   if (!stores || use == Use::atomic) return true;
   const u8 bytes = u8(touched >> 28);
   if (const auto* store = stores->unordered_before(wave, dword, bytes)) {
-    wave.raise("race", fmt::format("{} of {} ({:#x}), which wave {} of the same workgroup writes with no barrier between "
-                                   "that follows its s_waitcnt_vscnt", use == Use::read ? "read" : "write",
+    wave.raise("race", fmt::format("{} of {} ({:#x}), which wave {} of the same workgroup writes with no barrier "
+                                   "between that follows its s_waitcnt_vscnt", use == Use::read ? "read" : "write",
                                    describe(dword), dword, u32(store->wave)), dword, lane);
     return false;
   }
@@ -107,7 +107,7 @@ void MemoryUnit::raise_stale(Wave& wave, u64 dword, u32 writer, const char* path
              fmt::format("{} read of {} ({:#x}), written by the dispatch {} before this one, {}", path, describe(dword),
                          dword, back,
                          writer > visibility_.completed ? "which was not waited for"
-                                                        : "without invalidating the caches that this read goes through"),
+                                                        : "without invalidating the caches that it goes through"),
              dword, lane);
 }
 
@@ -121,8 +121,8 @@ bool MemoryUnit::check_write(Wave& wave, const Mapping& mapping, u64 address, u3
     const bool earlier_write = !written_now && writer > visibility_.completed;
     if (earlier_write || (reader != epoch && reader > visibility_.completed)) {
       wave.raise("unordered-write",
-                 fmt::format("write of {} ({:#x}), which the dispatch {} before this one {} and which was not waited for",
-                             describe(dword), dword, epoch - (earlier_write ? writer : reader),
+                 fmt::format("write of {} ({:#x}), which the dispatch {} before this one {} and which was not waited "
+                             "for", describe(dword), dword, epoch - (earlier_write ? writer : reader),
                              earlier_write ? "writes" : "reads"), dword, lane);
       return false;
     }
@@ -156,8 +156,8 @@ bool MemoryUnit::check_scalar_read(Wave& wave, const Mapping& mapping, u64 addre
     if (writer == 0) {
       if (!check_cpu_data(wave, mapping, dword, visibility_.cpu_scalar, "the scalar cache", 0)) return false;
     } else if (writer == visibility_.epoch) {
-      wave.raise("stale-read", fmt::format("scalar read of {} ({:#x}), which the same dispatch writes: the scalar cache "
-                                           "is not coherent with stores", describe(dword), dword), dword);
+      wave.raise("stale-read", fmt::format("scalar read of {} ({:#x}), which the same dispatch writes: the scalar "
+                                           "cache is not coherent with stores", describe(dword), dword), dword);
       return false;
     } else if (writer > visibility_.visible_scalar || writer > visibility_.completed) {
       raise_stale(wave, dword, writer, "scalar", 0);

@@ -12,7 +12,7 @@ Count count_of(const Instruction& in);
 // Issue cycles of one wave32 instruction on its SIMD, in the order of Count (isa.md 6, column "issue cycles").
 inline constexpr std::array<u32, count_kinds> issue_cycles = {
     1,    // valu: Mesa aco_statistics, LLVM GFX11SpeedModel
-    4,    // valu_slow: 64-bit, f64 and quarter rate; f64 add takes 16, shifts take 2: 4 stands for the mix of address code
+    4,    // valu_slow: 64-bit, f64 and quarter rate; f64 add takes 16, shifts take 2: 4 stands for the mix
     1,    // vopd: guide 7.6
     1,    // trans: 1 on the VALU port; the unit's 4 overlap with other waves
     32,   // wmma: AMD matrix calculator, 1024 op/WGP/clk

@@ -2,9 +2,9 @@
 //
 // An instruction is decoded once per code address into a Step: the Instruction, its handler, and what the run loop and
 // the strict checker need to know. The loop advances pc past the step, then calls the handler; branches overwrite pc.
-// Vector handlers work on 32 lanes (`wave.half`); a wave64 is run as the hardware runs it, one half after the other, with
-// all lanes of a half computed from the old state before any is written. Cross-lane handlers (flag `whole_wave`) are
-// called once and look at both halves themselves.
+// Vector handlers work on 32 lanes (`wave.half`); a wave64 is run as the hardware runs it, one half after the other,
+// with all lanes of a half computed from the old state before any is written. Cross-lane handlers (flag `whole_wave`)
+// are called once and look at both halves themselves.
 //
 // Handlers know nothing of strict or fast: the run loop, a template over the mode, checks a step's register reads and
 // writes (pending loads, uninitialised lanes) before it calls the same handler. Only memory goes through MemoryUnit,
@@ -98,7 +98,8 @@ struct Wave {
     set_scalar(code, u32(value));
     if (code != code_null) sgpr[code + 1] = u32(value >> 32);
   }
-  // Stops the wave; the first fault stays. `kind` is a stable word, `what` a clause that follows "kernel+0x1c4 (opcode), wave 3 lane 7: ".
+  // Stops the wave; the first fault stays. `kind` is a stable word, `what` a clause that follows the place:
+  // "kernel+0x1c4 (opcode), workgroup 0,0,0 wave 3 lane 7: ".
   void raise(const char* kind, std::string what, u64 address = 0, u32 lane = 0);
 };
 

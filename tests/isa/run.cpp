@@ -193,6 +193,45 @@ TEST_CASE("DS: pairs, strides, narrow forms, atomics, lane exchange") {
   }
 }
 
+TEST_CASE("buffer accesses: raw, structured, swizzled, and out of range dword by dword") {
+  for (const Mode mode : {Mode::strict, Mode::fast}) {
+    std::vector<u32> in(32 * 4);
+    for (u32 i = 0; i < in.size(); ++i) in[i] = 1000 + i;
+    // s[8:11]: raw, 4 bytes short of 31 elements of 16; s[12:15]: stride 16, 20 records; s[16:19]: swizzled, 8 indices, 4 bytes
+    const Outcome outcome = run_body(R"(
+      s_mov_b64 s[8:9], s[6:7]
+      s_mov_b32 s10, 31*16-4
+      s_mov_b32 s11, 0x30000000
+      s_mov_b32 s12, s6
+      s_or_b32 s13, s7, 0x00100000
+      s_mov_b32 s14, 20
+      s_mov_b32 s15, 0
+      s_mov_b32 s16, s6
+      s_or_b32 s17, s7, 0x40100000
+      s_mov_b32 s18, 32
+      s_mov_b32 s19, 0
+      v_lshlrev_b32 v1, 4, v0
+      v_mov_b32 v2, v0
+      v_mov_b32 v3, 8
+      buffer_load_b128 v[4:7], v1, s[8:11], 0 offen
+      buffer_load_b32 v8, v[2:3], s[12:15], 0 idxen offen offset:4
+      buffer_load_b32 v9, v[2:3], s[16:19], 0 idxen offen
+      buffer_load_u16 v10, v1, s[8:11], 0 offen offset:2
+      v_lshlrev_b32 v11, 5, v0
+      s_waitcnt vmcnt(0)
+      global_store_b128 v11, v[4:7], s[4:5]
+      global_store_b96 v11, v[8:10], s[4:5] offset:16)", in, 32 * 8, mode);
+    CHECK(sentence(outcome) == "");
+    for (u32 lane = 0; lane < 32; ++lane) {
+      const u32* y = &outcome.out[lane * 8];
+      for (u32 i = 0; i < 4; ++i) CHECK(y[i] == (lane * 4 + i < 31 * 4 - 1 ? in[lane * 4 + i] : 0));
+      CHECK(y[4] == (lane < 20 ? in[lane * 4 + 3] : 0));
+      CHECK(y[5] == in[(lane / 8 * 4 + 2) * 8 + lane % 8]);
+      CHECK(y[6] == (lane < 31 ? in[lane * 4] >> 16 : 0));
+    }
+  }
+}
+
 TEST_CASE("calls and returns through registers") {
   const Outcome outcome = run_body(R"(
       v_mov_b32 v1, 0

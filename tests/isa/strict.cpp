@@ -75,8 +75,10 @@ const Rule rules[] = {
      {.lds_bytes = 512}},
     // DS alone is in order
     {"pending-register",
-     "v_mov_b32 v2, 0\nds_store_b32 v1, v2\nds_load_b32 v3, v1\nds_load_b32 v4, v1\ns_waitcnt lgkmcnt(1)\nv_mov_b32 v5, v4",
-     "v_mov_b32 v2, 0\nds_store_b32 v1, v2\nds_load_b32 v3, v1\nds_load_b32 v4, v1\ns_waitcnt lgkmcnt(1)\nv_mov_b32 v5, v3",
+     "v_mov_b32 v2, 0\nds_store_b32 v1, v2\nds_load_b32 v3, v1\nds_load_b32 v4, v1\n"
+     "s_waitcnt lgkmcnt(1)\nv_mov_b32 v5, v4",
+     "v_mov_b32 v2, 0\nds_store_b32 v1, v2\nds_load_b32 v3, v1\nds_load_b32 v4, v1\n"
+     "s_waitcnt lgkmcnt(1)\nv_mov_b32 v5, v3",
      {.lds_bytes = 512}},
     {"pending-register", "v_mov_b32 v2, 0\nglobal_atomic_add_u32 v3, v1, v2, s[4:5] glc\nv_mov_b32 v4, v3",
      "v_mov_b32 v2, 0\nglobal_atomic_add_u32 v3, v1, v2, s[4:5] glc\ns_waitcnt vmcnt(0)\nv_mov_b32 v4, v3"},
@@ -87,7 +89,8 @@ const Rule rules[] = {
     // a move passes the state on
     {"uninitialised-register", "v_mov_b32 v3, v2\nv_add_nc_u32 v3, v3, v1", "v_mov_b32 v3, v2\nv_mov_b32 v2, 0"},
     // only some lanes were written
-    {"uninitialised-register", "s_mov_b32 exec_lo, 0xff\nv_mov_b32 v2, 1\ns_mov_b32 exec_lo, -1\nv_add_nc_u32 v3, v2, v1",
+    {"uninitialised-register", "s_mov_b32 exec_lo, 0xff\nv_mov_b32 v2, 1\ns_mov_b32 exec_lo, -1\n"
+     "v_add_nc_u32 v3, v2, v1",
      "s_mov_b32 exec_lo, 0xff\nv_mov_b32 v2, 1\nv_add_nc_u32 v3, v2, v1"},
     {"uninitialised-register", ".L:\ns_cbranch_scc1 .L", "s_cmp_lt_u32 s2, 0\n.L:\ns_cbranch_scc1 .L"},
     {"uninitialised-register", ".L:\ns_cbranch_vccnz .L", "s_mov_b32 vcc_lo, 0\n.L:\ns_cbranch_vccnz .L"},
@@ -98,7 +101,8 @@ const Rule rules[] = {
      "v_mov_b32 v2, 0\nglobal_store_b32 v1, v2, s[4:5] offset:3968"},
     {"unmapped", "global_load_b32 v2, v1, s[6:7] offset:-4", "global_load_b32 v2, v1, s[6:7] offset:4"},
     {"unmapped", "s_load_b64 s[8:9], s[6:7], 0xffc", "s_load_b64 s[8:9], s[6:7], 0xff8"},
-    {"no-write", "v_mov_b32 v2, 0\nglobal_store_b32 v1, v2, s[6:7]", "v_mov_b32 v2, 0\nglobal_store_b32 v1, v2, s[4:5]"},
+    {"no-write", "v_mov_b32 v2, 0\nglobal_store_b32 v1, v2, s[6:7]", "v_mov_b32 v2, 0\n"
+     "global_store_b32 v1, v2, s[4:5]"},
     {"misaligned", "v_mov_b32 v2, 0\nglobal_atomic_add_u32 v1, v2, s[4:5] offset:2",
      "v_mov_b32 v2, 0\nglobal_atomic_add_u32 v1, v2, s[4:5] offset:4"},
     {"no-exec", "s_setpc_b64 s[6:7]", "s_nop 0"},
@@ -110,18 +114,23 @@ const Rule rules[] = {
     {"register-range", "v_mov_b32 v64, 0", "v_mov_b32 v63, 0"},
 
     // LDS between the two waves of a workgroup
-    {"lds-race", "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\ns_waitcnt lgkmcnt(0)\nds_store_b32 v3, v2",
-     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\ns_waitcnt lgkmcnt(0)\ns_barrier\nds_store_b32 v3, v2",
+    {"lds-race", "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\n"
+     "s_waitcnt lgkmcnt(0)\nds_store_b32 v3, v2",
+     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\ns_waitcnt lgkmcnt(0)\n"
+     "s_barrier\nds_store_b32 v3, v2",
      {.lanes = 64, .lds_bytes = 512}},
     // a barrier does not wait for the stores
     {"lds-race", "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\ns_barrier\nds_load_b32 v4, v3",
-     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\ns_waitcnt lgkmcnt(0)\ns_barrier\nds_load_b32 v4, v3",
+     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\ns_waitcnt lgkmcnt(0)\n"
+     "s_barrier\nds_load_b32 v4, v3",
      {.lanes = 64, .lds_bytes = 512}},
     // nor for the loads
     {"lds-race",
-     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\nds_load_b32 v4, v1\ns_waitcnt lgkmcnt(1)\ns_barrier\n"
+     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\nds_load_b32 v4, v1\n"
+     "s_waitcnt lgkmcnt(1)\ns_barrier\n"
      "ds_store_b32 v3, v2",
-     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\nds_load_b32 v4, v1\ns_waitcnt lgkmcnt(0)\ns_barrier\n"
+     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\nds_load_b32 v4, v1\n"
+     "s_waitcnt lgkmcnt(0)\ns_barrier\n"
      "ds_store_b32 v3, v2",
      {.lanes = 64, .lds_bytes = 512}},
     // atomics of two waves may meet, but not a plain store and an atomic

@@ -33,8 +33,8 @@ class Writer {
     const bool uses_lds = below(2);
     program.phases = uses_lds ? 2 * (1 + below(2)) : 1;   // write, barrier, read, ...
     for (u32 phase = 0; phase < program.phases; ++phase) {
-      out_ += fmt::format("FN void {}_phase{}(State* s, LDS Shared* l, const u32* in, const u32* uni, u32* out, u32* sum) {{\n",
-                          name, phase);
+      out_ += fmt::format("FN void {}_phase{}(State* s, LDS Shared* l, const u32* in, const u32* uni, u32* out, "
+                          "u32* sum) {{\n", name, phase);
       if (phase == 0) read_inputs();
       if (phase % 2) read_lds();
       uniform_only_ = true;
@@ -94,8 +94,8 @@ class Writer {
   std::string condition(u32 depth) {
     static constexpr Type comparable[] = {U32, I32, U64, I64, F32, F64, U16, I8, F16};
     const Type type = comparable[below(uniform_only_ ? 5 : 9)];
-    const std::string compare = fmt::format("({} {} {})", expression(type, depth), one_of("<", "<=", "==", "!=", ">", ">="),
-                                            expression(type, depth));
+    const std::string compare = fmt::format("({} {} {})", expression(type, depth),
+                                            one_of("<", "<=", "==", "!=", ">", ">="), expression(type, depth));
     if (depth && below(4) == 0) return fmt::format("({} {} {})", compare, one_of("&&", "||"), condition(depth - 1));
     return compare;
   }
@@ -105,7 +105,13 @@ class Writer {
     switch (type) {
       case F32: return fmt::format("(f32){}", expression(pick({I32, U32, I64, U64, F64, F16, U8}), depth));
       case F64: return fmt::format("(f64){}", expression(pick({I32, U32, I64, U64, F32}), depth));
-      case F16: return fmt::format("(f16){}", expression(pick({F32, I16, U8}), depth));
+      case F16: {
+        // LLVM 19 folds (f16)(a * b) into v_fma_mixlo a, b, +0, which turns a product of -0 into +0: adding +0 first makes
+        // both sides lose the sign.
+        const Type from = pick({F32, I16, U8});
+        if (from == F32) return fmt::format("(f16)({} + 0.0f)", expression(from, depth));
+        return fmt::format("(f16){}", expression(from, depth));
+      }
       case V2I: return fmt::format("(v2i16){{{}, {}}}", expression(I16, depth), expression(I16, depth));
       case V2U: return fmt::format("(v2u16){{{}, {}}}", expression(U16, depth), expression(U16, depth));
       case I32: if (below(3) == 0) return fmt::format("to_i32({})", expression(F32, depth)); break;
@@ -170,7 +176,9 @@ class Writer {
         switch (below(4)) {
           case 0: return fmt::format("__builtin_fmaf({}, {}, {})", e(F32), e(F32), e(F32));
           case 1: return fmt::format("__builtin_sqrtf(__builtin_fabsf({}))", e(F32));
-          case 2: return uniform_only_ ? fmt::format("(-{})", e(F32)) : fmt::format("horner({}, {}, {})", e(F32), e(F32), e(F32));
+          case 2:
+            if (uniform_only_) return fmt::format("(-{})", e(F32));
+            return fmt::format("horner({}, {}, {})", e(F32), e(F32), e(F32));
           default: return fmt::format("__builtin_{}f({})", one_of("fabs", "floor", "ceil", "trunc", "rint"), e(F32));
         }
       case F64:
@@ -194,9 +202,12 @@ class Writer {
           case 2: return fmt::format("((u64){} * {})", e(U32), e(U32));
           default: return fmt::format("(u64)__builtin_{}ll({} | 1ull)", one_of("clz", "ctz", "popcount"), e(U64));
         }
-      case I64: return below(2) ? fmt::format("div_i64({}, {})", e(I64), e(I64)) : fmt::format("((i64){} * {})", e(I32), e(I32));
+      case I64:
+        if (below(2)) return fmt::format("div_i64({}, {})", e(I64), e(I64));
+        return fmt::format("((i64){} * {})", e(I32), e(I32));
       case V2I: case V2U:
-        return fmt::format("__builtin_elementwise_{}({}, {})", one_of("min", "max", "add_sat", "sub_sat"), e(type), e(type));
+        return fmt::format("__builtin_elementwise_{}({}, {})", one_of("min", "max", "add_sat", "sub_sat"), e(type),
+                           e(type));
       default: return fmt::format("({})~{}", names[type], e(type));
     }
   }
@@ -231,7 +242,8 @@ class Writer {
         return;
       case 2: case 3: {
         const std::string i = fmt::format("n{}", loops_++);
-        line(indent_, fmt::format("for (u32 {0} = 0; {0} < ({1} & {2}); ++{0}) {{", i, expression(U32, 1), 3 + 4 * below(2)));
+        line(indent_, fmt::format("for (u32 {0} = 0; {0} < ({1} & {2}); ++{0}) {{", i, expression(U32, 1),
+                                  3 + 4 * below(2)));
         block(depth - 1);
         if (below(2)) line(indent_ + 1, fmt::format("if ({}) {};", condition(1), one_of("break", "continue")));
         if (!uniform_only_ && below(2)) line(indent_ + 1, fmt::format("s->t[{} & 7] += {};", i, expression(U32, 2)));
@@ -265,7 +277,8 @@ class Writer {
   s->c0 = w[4]; s->c1 = w[5]; s->c2 = w[6] & 31; s->e0 = (i32)w[7]; s->e1 = (i32)w[8]; s->e2 = (i32)w[9] >> 20;
   s->g0 = w[10] | (u64)w[11] << 32; s->g1 = w[12]; s->k0 = (i64)(w[13] | (u64)w[14] << 32); s->k1 = (i32)w[15];
   v.u = w[16]; s->x0 = v.f; s->x1 = (f32)(i32)w[17] * 0x1p-20f; s->x2 = (f32)(w[18] & 255);
-  s->y0 = (f64)(i32)w[19] * 0x1p-12; s->y1 = (f64)s->x0; s->z0 = (f16)((f32)(i32)w[20] * 0x1p-27f); s->z1 = (f16)(f32)(w[21] & 31);
+  s->y0 = (f64)(i32)w[19] * 0x1p-12; s->y1 = (f64)s->x0;
+  s->z0 = (f16)((f32)(i32)w[20] * 0x1p-27f); s->z1 = (f16)(f32)(w[21] & 31);
   s->p0 = (v2i16){(i16)w[22], (i16)(w[22] >> 16)}; s->p1 = (v2u16){(u16)w[23], (u16)(w[23] >> 16)};
   for (u32 i = 0; i < 8; ++i) s->t[i] = w[i];
   s->s0 = uni[0]; s->s1 = (i32)uni[1]; s->s2 = uni[2] | (u64)uni[3] << 32; s->s3 = (f32)(i32)uni[4] * 0x1p-16f;
@@ -301,7 +314,8 @@ class Writer {
   o[10] = (u32)s->g0; o[11] = (u32)(s->g0 >> 32); o[12] = (u32)s->g1; o[13] = (u32)(s->g1 >> 32);
   o[14] = (u32)s->k0; o[15] = (u32)(s->k0 >> 32); o[16] = (u32)s->k1; o[17] = (u32)(s->k1 >> 32);
   o[18] = bits32(s->x0); o[19] = bits32(s->x1); o[20] = bits32(s->x2);
-  o[21] = (u32)bits64(s->y0); o[22] = (u32)(bits64(s->y0) >> 32); o[23] = (u32)bits64(s->y1); o[24] = (u32)(bits64(s->y1) >> 32);
+  o[21] = (u32)bits64(s->y0); o[22] = (u32)(bits64(s->y0) >> 32);
+  o[23] = (u32)bits64(s->y1); o[24] = (u32)(bits64(s->y1) >> 32);
   o[25] = bits16(s->z0); o[26] = bits16(s->z1); o[27] = pair_i(s->p0); o[28] = pair_u(s->p1);
   for (u32 i = 0; i < 8; ++i) o[29 + i] = s->t[i];
   o[37] = s->s0; o[38] = (u32)s->s1; o[39] = (u32)s->s2; o[40] = (u32)(s->s2 >> 32); o[41] = bits32(s->s3);
@@ -324,8 +338,8 @@ std::string unit_for_gpu(const std::vector<Program>& programs) {
   unit += "extern LDS Shared lds[];\n";
   for (const Program& program : programs) {
     unit += program.source;
-    unit += fmt::format("__attribute__((amdgpu_kernel)) void {}(const u32* in, const u32* uni, u32* out, u32* sum) {{\n",
-                        program.name);
+    unit += fmt::format("__attribute__((amdgpu_kernel)) void {}(const u32* in, const u32* uni, u32* out, u32* sum) "
+                        "{{\n", program.name);
     unit += "  State state = {0};\n  state.lane = __builtin_amdgcn_workitem_id_x();\n"
             "  state.group = __builtin_amdgcn_workgroup_id_x();\n";
     for (u32 phase = 0; phase < program.phases; ++phase) {
@@ -349,8 +363,8 @@ std::string unit_for_host(const std::vector<Program>& programs) {
                         "  for (u32 i = 0; i < GROUP_LANES; ++i) states[i] = (State){{.lane = i, .group = group}};\n",
                         program.name);
     for (u32 phase = 0; phase < program.phases; ++phase) {
-      unit += fmt::format("  for (u32 i = 0; i < GROUP_LANES; ++i) {}_phase{}(&states[i], &shared, in, uni, out, sum);\n",
-                          program.name, phase);
+      unit += fmt::format("  for (u32 i = 0; i < GROUP_LANES; ++i)\n"
+                          "    {}_phase{}(&states[i], &shared, in, uni, out, sum);\n", program.name, phase);
     }
     unit += "}\n";
   }

@@ -1,7 +1,7 @@
-// Differential test: random C programs, compiled by clang for x86 and for gfx1151 at several levels, must leave the same
-// bytes in memory. A canary patches one opcode in the machine code and must be noticed.
+// Differential test: random C programs, compiled by clang for x86 and for gfx1151 at several levels, must leave the
+// same bytes in memory. A canary patches one opcode in the machine code and must be noticed.
 //
-//   isa-differential [--seed N] [--programs N] [--levels 0123] [--wave64] [--show SEED]
+//   isa-differential [--seed N] [--programs N] [--levels 0123] [--wave64] [--shown N] [--show SEED]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -62,8 +62,8 @@ class HostUnit {
     library_ = fmt::format("{}/host{}.so", options.directory, serial_++);
     std::ofstream(c) << source;
     run_command(fmt::format("{} -x c -std=gnu17 -O1 -w -fPIC -shared -fwrapv -ffp-contract=off -mfma -mf16c -mavx2 "
-                            "-Xclang -ffloat16-excess-precision=none -include {} {} -o {} -lm", options.clang, options.prelude, c,
-                            library_));
+                            "-Xclang -ffloat16-excess-precision=none -include {} {} -o {} -lm", options.clang,
+                            options.prelude, c, library_));
     handle_ = dlopen(library_.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle_) std::fprintf(stderr, "%s\n", dlerror());
     check(handle_, "the x86 side loads");
@@ -165,15 +165,16 @@ struct Arguments {
 
 struct Tally { u32 compared = 0, different = 0, faults = 0; };
 
-void report(const Program& program, const std::string& flags, const Memory& host, const Memory& gpu, const RunReport& run,
-            const char* mode) {
+void report(const Program& program, const std::string& flags, const Memory& host, const Memory& gpu,
+            const RunReport& run, const char* mode) {
   std::printf("DIFFERENT: seed %llu, %s, %s\n%s", static_cast<unsigned long long>(program.seed), flags.c_str(), mode,
               program.source.c_str());
   if (run.fault) std::printf("fault %s: %s\n", run.fault->kind.c_str(), run.fault->sentence.c_str());
   u32 shown = 0;
   for (u32 i = 0; i < host.out.size() && !run.fault; ++i) {
     if (host.out[i] == gpu.out[i] || shown++ >= 12) continue;
-    std::printf("  lane %u word %u: x86 %08x, gfx1151 %08x\n", i / output_words, i % output_words, host.out[i], gpu.out[i]);
+    std::printf("  lane %u word %u: x86 %08x, gfx1151 %08x\n", i / output_words, i % output_words, host.out[i],
+                gpu.out[i]);
   }
   for (u32 i = 0; i < host.sum.size() && !run.fault; ++i)
     if (host.sum[i] != gpu.sum[i]) std::printf("  sum %u: x86 %08x, gfx1151 %08x\n", i, host.sum[i], gpu.sum[i]);

@@ -1,3 +1,5 @@
+#pragma once
+
 // Put in front of every generated program; compiled by clang for x86 and for gfx1151.
 //
 // Only operations that both must compute alike, bit for bit: wrapping integers (-fwrapv), IEEE + - * / sqrt fma without

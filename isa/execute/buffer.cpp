@@ -1,0 +1,203 @@
+// MUBUF: loads, stores and atomics through a buffer descriptor (isa.md 4.11; guide 9.4, 9.6, table 46). Formats other
+// than plain bytes and dwords are not executed.
+#include <fmt/format.h>
+
+#include "isa/execute/atomic_ops.h"
+#include "isa/execute/flat.h"
+#include "isa/execute/group.h"
+#include "isa/execute/lane_data.h"
+#include "isa/tables.h"
+
+namespace amlm::isa {
+
+namespace {
+
+struct Descriptor {
+  u64 base;
+  u32 stride, records;
+  u32 element_bytes;          // swizzled: 4 or 16; linear: 0
+  u32 index_stride;
+  bool add_lane;
+  u32 range_rule;
+};
+
+Descriptor descriptor_of(const u32* word) {
+  const u32 swizzle = word[1] >> 30;
+  return {.base = word[0] | u64(word[1] & 0xffff) << 32, .stride = word[1] >> 16 & 0x3fff, .records = word[2],
+          .element_bytes = swizzle == 0 ? 0u : swizzle == 1 ? 4u : 16u, .index_stride = 8u << (word[3] >> 21 & 3),
+          .add_lane = (word[3] >> 23 & 1) != 0, .range_rule = word[3] >> 28 & 3};
+}
+
+// Where each lane's bytes are, and the parts that the range rule looks at.
+struct BufferLanes {
+  Descriptor descriptor;
+  u32 scalar_offset;
+  std::array<u32, half_lanes> index, offset;
+  std::array<u64, half_lanes> address;
+
+  u64 linear(u32 lane) const { return u64(index[lane]) * descriptor.stride + offset[lane]; }
+
+  // Are bytes up to `to` of the lane's payload in range?
+  bool inside(u32 lane, u32 to) const {
+    const Descriptor& d = descriptor;
+    const bool structured = d.range_rule == 0 || (d.range_rule == 3 && d.element_bytes && d.stride);
+    if (structured) return index[lane] < d.records && u64(offset[lane]) + to <= d.stride;
+    if (d.range_rule == 1) return index[lane] < d.records;
+    if (d.range_rule == 2) return d.records != 0;
+    return linear(lane) + to + scalar_offset <= d.records;
+  }
+};
+
+bool fill(Wave& wave, const Instruction& in, BufferLanes& lanes) {
+  const u32* word = &wave.sgpr[in.src[2].code];
+  if (word[3] >> 30 != 0) {
+    wave.raise("descriptor", fmt::format("s[{}:{}] is not a buffer descriptor (type {})", in.src[2].code,
+                                         in.src[2].code + 3, word[3] >> 30));
+    return false;
+  }
+  if (in.tfe) {
+    wave.raise("not-executed", "buffer instruction with tfe");
+    return false;
+  }
+  Descriptor& d = lanes.descriptor = descriptor_of(word);
+  lanes.scalar_offset = in.src[3].present() ? wave.scalar(in.src[3].code, in) : 0;
+  const u32* vgpr = in.src[0].present() ? wave.vgpr(in.src[0].vgpr()) : nullptr;
+  for (u32 lane = 0; lane < half_lanes; ++lane) {
+    const u32 index = (in.idxen ? vgpr[lane] : 0) + (d.add_lane ? lane + wave.half * half_lanes : 0);
+    const u32 offset = u32(in.offset) + (in.offen ? vgpr[(in.idxen ? half_lanes : 0) + lane] : 0);
+    u64 at = u64(index) * d.stride + offset;
+    if (d.element_bytes) {
+      const u64 block = u64(index / d.index_stride) * d.stride + offset / d.element_bytes * d.element_bytes;
+      at = block * d.index_stride + index % d.index_stride * d.element_bytes + offset % d.element_bytes;
+    }
+    lanes.index[lane] = index;
+    lanes.offset[lane] = offset;
+    lanes.address[lane] = d.base + lanes.scalar_offset + at;
+  }
+  return true;
+}
+
+// Dword by dword: each is in range or not by itself.
+bool move_buffer(Wave& wave, const Instruction& in, u32 bytes, Use use, LaneBuffer& data) {
+  BufferLanes lanes;
+  if (!fill(wave, in, lanes)) return false;
+  const u32 piece = std::min(bytes, 4u);
+  for (u32 delta = 0; delta < bytes; delta += piece) {
+    u32 mask = 0;
+    std::array<u64, half_lanes> address;
+    for (u32 left = wave.exec(); left; left &= left - 1) {
+      const u32 lane = u32(std::countr_zero(left));
+      mask |= u32(lanes.inside(lane, delta + piece)) << lane;
+      address[lane] = lanes.address[lane] + delta;
+    }
+    LaneHosts hosts;
+    if (!wave.memory->translate(wave, {address.data(), mask, piece, use, in.glc}, hosts)) return false;
+    if (use == Use::read) for_lanes(wave.exec() & ~mask, [&](u32 lane) { std::memset(&data[lane][delta], 0, piece); });
+    if (!mask) continue;
+    count_global(wave, address.data(), mask, piece, use);
+    for_lanes(mask, [&](u32 lane) {
+      u8* host = hosts.at(lane, address[lane]);
+      if (use == Use::read) std::memcpy(&data[lane][delta], host, piece);
+      else std::memcpy(host, &data[lane][delta], piece);
+    });
+  }
+  return true;
+}
+
+template <Shape shape>
+void load(Wave& wave, const Step& step) {
+  LaneBuffer data;
+  if (!wave.exec() || !move_buffer(wave, step.in, shape.bytes, Use::read, data)) return;
+  u32* registers = wave.vgpr(step.in.dst.vgpr());
+  for_lanes(wave.exec(), [&](u32 lane) { deposit<shape>(registers, lane, data[lane].data()); });
+}
+
+template <Shape shape>
+void store(Wave& wave, const Step& step) {
+  if (!wave.exec()) return;
+  LaneBuffer data;
+  const u32* registers = wave.vgpr(step.in.src[1].vgpr());
+  for_lanes(wave.exec(), [&](u32 lane) { collect<shape>(registers, lane, data[lane].data()); });
+  move_buffer(wave, step.in, shape.bytes, Use::write, data);
+}
+
+// Out of range: no operation, 0 is returned.
+template <class Op>
+void atomic(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  BufferLanes lanes;
+  if (!wave.exec() || !fill(wave, in, lanes)) return;
+  const u32* a = wave.vgpr(in.src[1].vgpr());
+  u32 mask = 0;
+  for_lanes(wave.exec(), [&](u32 lane) { mask |= u32(lanes.inside(lane, 4)) << lane; });
+  for (u32 left = mask; left; left &= left - 1) {
+    const u32 lane = u32(std::countr_zero(left));
+    if (lanes.address[lane] % 4 == 0) continue;
+    return wave.raise("misaligned", fmt::format("atomic at {:#x}, which is not aligned to 4", lanes.address[lane]),
+                      lanes.address[lane], lane);
+  }
+  LaneHosts hosts;
+  if (!wave.memory->translate(wave, {lanes.address.data(), mask, 4, Use::atomic, true}, hosts)) return;
+  count_global(wave, lanes.address.data(), mask, 4, Use::atomic);
+  LaneArray old{};
+  constexpr bool has_second = std::is_same_v<Op, atomic_ops::cmpswap>;
+  for_lanes(mask, [&](u32 lane) {
+    old[lane] = atomic_ops::apply_shared<Op, u32>(hosts.at(lane, lanes.address[lane]), a[lane],
+                                                  has_second ? a[half_lanes + lane] : 0);
+  });
+  if (!in.dst.present()) return;
+  wave.group->synchronised = true;
+  u32* registers = wave.vgpr(in.dst.vgpr());
+  for_lanes(wave.exec(), [&](u32 lane) { registers[lane] = old[lane]; });
+}
+
+constexpr Shape u8_whole{1}, i8_whole{1, true}, u16_whole{2}, i16_whole{2, true}, b32{4}, b64{8}, b96{12}, b128{16},
+    u8_low{1, false, Part::low}, i8_low{1, true, Part::low}, b16_low{2, false, Part::low},
+    u8_high{1, false, Part::high}, i8_high{1, true, Part::high}, b16_high{2, false, Part::high};
+
+}  // namespace
+
+Handler buffer_handler_for(Opcode opcode) {
+  using enum Opcode;
+  switch (opcode) {
+    case buffer_load_u8: return load<u8_whole>;
+    case buffer_load_i8: return load<i8_whole>;
+    case buffer_load_u16: return load<u16_whole>;
+    case buffer_load_i16: return load<i16_whole>;
+    case buffer_load_b32: return load<b32>;
+    case buffer_load_b64: return load<b64>;
+    case buffer_load_b96: return load<b96>;
+    case buffer_load_b128: return load<b128>;
+    case buffer_load_d16_u8: return load<u8_low>;
+    case buffer_load_d16_i8: return load<i8_low>;
+    case buffer_load_d16_b16: return load<b16_low>;
+    case buffer_load_d16_hi_u8: return load<u8_high>;
+    case buffer_load_d16_hi_i8: return load<i8_high>;
+    case buffer_load_d16_hi_b16: return load<b16_high>;
+    case buffer_store_b8: return store<u8_whole>;
+    case buffer_store_b16: return store<u16_whole>;
+    case buffer_store_b32: return store<b32>;
+    case buffer_store_b64: return store<b64>;
+    case buffer_store_b96: return store<b96>;
+    case buffer_store_b128: return store<b128>;
+    case buffer_store_d16_hi_b8: return store<u8_high>;
+    case buffer_store_d16_hi_b16: return store<b16_high>;
+    case buffer_atomic_swap_b32: return atomic<atomic_ops::swap>;
+    case buffer_atomic_cmpswap_b32: return atomic<atomic_ops::cmpswap>;
+    case buffer_atomic_add_u32: return atomic<atomic_ops::add>;
+    case buffer_atomic_sub_u32: return atomic<atomic_ops::sub>;
+    case buffer_atomic_min_i32: return atomic<atomic_ops::min_i>;
+    case buffer_atomic_min_u32: return atomic<atomic_ops::min_u>;
+    case buffer_atomic_max_i32: return atomic<atomic_ops::max_i>;
+    case buffer_atomic_max_u32: return atomic<atomic_ops::max_u>;
+    case buffer_atomic_and_b32: return atomic<atomic_ops::and_>;
+    case buffer_atomic_or_b32: return atomic<atomic_ops::or_>;
+    case buffer_atomic_xor_b32: return atomic<atomic_ops::xor_>;
+    case buffer_atomic_inc_u32: return atomic<atomic_ops::inc>;
+    case buffer_atomic_dec_u32: return atomic<atomic_ops::dec>;
+    case buffer_atomic_add_f32: return atomic<atomic_ops::add_f>;
+    default: return nullptr;
+  }
+}
+
+}  // namespace amlm::isa
