@@ -71,20 +71,26 @@ bool is_dpp(Encoding encoding) {
          encoding == Encoding::vop3_dpp16;
 }
 
-// The source lane of each lane, by control; 32 or more: none.
+// The source lane of each lane, by control, and which lanes have one.
 struct DppTable {
   u8 lane[0x170][half_lanes];
+  u32 valid[0x170];
   DppTable() {
-    for (u32 control = 0; control < 0x170; control++)
+    for (u32 control = 0; control < 0x170; control++) {
+      valid[control] = 0;
       for (u32 i = 0; i < half_lanes; i++) {
         const int source = dpp16_valid(control) ? dpp16_source(control, int(i)) : -1;
-        lane[control][i] = source < 0 ? u8(half_lanes) : u8(source);
+        lane[control][i] = source < 0 ? 0 : u8(source);
+        valid[control] |= u32(source >= 0) << i;
       }
+    }
   }
 };
+const DppTable dpp_table;
 
 // Lanes of the half whose rows and banks the masks allow.
 u32 dpp16_allowed(const Instruction& in, u32 half) {
+  if (in.row_mask == 0xf && in.bank_mask == 0xf) return ~0u;
   u32 allowed = 0;
   for (u32 quad = 0; quad < 8; quad++)
     if ((in.row_mask >> (2 * half + quad / 4) & 1) != 0 && (in.bank_mask >> (quad % 4) & 1) != 0) allowed |= 15u << (4 * quad);
@@ -93,30 +99,30 @@ u32 dpp16_allowed(const Instruction& in, u32 half) {
 
 // src0 through DPP. Lanes without a source are not written, or read 0 with BOUND_CTRL (isa.md 4.10).
 bool dpp_lanes(Wave& wave, const Instruction& in, const u32* from, u32* to, u32& write) {
-  static const DppTable table;
   const bool dpp8 = in.encoding == Encoding::dpp8 || in.encoding == Encoding::vop3_dpp8;
   if (!dpp8 && !dpp16_valid(in.dpp_ctrl)) {
     wave.raise("undefined", "DPP control that RDNA3 does not have");
     return false;
   }
   const u32 exec = in.fetch_inactive ? ~0u : wave.exec();
-  alignas(64) u32 padded[2 * half_lanes], result[half_lanes], readable[half_lanes];
+  alignas(64) u32 result[half_lanes], active[half_lanes];
   u8 dpp8_lane[half_lanes];
-  const u8* source = table.lane[dpp8 ? 0 : in.dpp_ctrl];
+  const u8* source = dpp_table.lane[dpp8 ? 0 : in.dpp_ctrl];
+  u32 readable = dpp8 ? ~0u : dpp_table.valid[in.dpp_ctrl];
   if (dpp8) {
     for (u32 i = 0; i < half_lanes; i++) dpp8_lane[i] = u8((i & ~7u) | (in.dpp8_select >> (3 * (i & 7)) & 7));
     source = dpp8_lane;
   }
-  for (u32 i = 0; i < half_lanes; i++) padded[i] = (exec >> i & 1) != 0 ? from[i] : 0;
-  for (u32 i = 0; i < half_lanes; i++) padded[half_lanes + i] = 0;
-  for (u32 i = 0; i < half_lanes; i++) result[i] = padded[source[i]];
-  if (!dpp8) {
-    u32 found = 0;
-    const u64 readable_lanes = exec;   // lane 32 never is
-    for (u32 i = 0; i < half_lanes; i++) readable[i] = u32(readable_lanes >> source[i] & 1) << i;
-    for (u32 i = 0; i < half_lanes; i++) found |= readable[i];
-    write &= (in.bound_ctrl ? ~0u : found) & dpp16_allowed(in, wave.half);
+  for (u32 i = 0; i < half_lanes; i++) result[i] = from[source[i]];
+  if (exec != ~0u) {
+    u32 reads_active = 0;
+    for (u32 i = 0; i < half_lanes; i++) active[i] = (exec >> source[i] & 1) << i;
+    for (u32 i = 0; i < half_lanes; i++) reads_active |= active[i];
+    readable &= reads_active;
   }
+  if (readable != ~0u)
+    for (u32 i = 0; i < half_lanes; i++) result[i] = (readable >> i & 1) != 0 ? result[i] : 0;
+  if (!dpp8) write &= (in.bound_ctrl ? ~0u : readable) & dpp16_allowed(in, wave.half);
   std::memcpy(to, result, sizeof result);
   return true;
 }

@@ -218,26 +218,32 @@ inline __attribute__((always_inline)) bool all_finite_f32(const u32* c) {
   return special == 0;
 }
 
+// The lanes whose result is not what the short way gives: infinities, NaN, overflow.
 template <Factor factor>
-inline __attribute__((always_inline)) bool dot2_lanes(const u32* a, const u32* b, const u32* c, u32* out) {
-  if (!all_finite<factor>(a) || !all_finite<factor>(b) || !all_finite_f32(c)) return false;
-  alignas(64) u32 result[32];
-  i32 overflow = 0;
+inline __attribute__((always_inline)) u32 dot2_lanes(const u32* a, const u32* b, const u32* c, u32* out) {
+  const u32 infinity = factor == Factor::f16 ? 0x7c00 : 0x7f80;
+  alignas(64) u32 special[32];
   for (int lane = 0; lane < 32; lane++) {
-    Split a0 = split<factor>(a[lane] & 0xffff), a1 = split<factor>(a[lane] >> 16);
+    const u32 x = a[lane], y = b[lane], z = c[lane];
+    Split a0 = split<factor>(x & 0xffff), a1 = split<factor>(x >> 16);
     a0.significand <<= product_shift<factor>;
     a1.significand <<= product_shift<factor>;
-    result[lane] = step(a0, split<factor>(b[lane] & 0xffff), a1, split<factor>(b[lane] >> 16), c[lane], overflow);
+    i32 overflow = 0;
+    const u32 result = step(a0, split<factor>(y & 0xffff), a1, split<factor>(y >> 16), z, overflow);
+    const bool factors = ((x & 0x7fff) >= infinity) | ((x >> 16 & 0x7fff) >= infinity) | ((y & 0x7fff) >= infinity) |
+                         ((y >> 16 & 0x7fff) >= infinity);
+    special[lane] = u32(factors | ((z & 0x7f800000) == 0x7f800000) | (overflow < 0)) << lane;
+    out[lane] = result;
   }
-  if (overflow < 0) return false;
-  std::memcpy(out, result, sizeof result);
-  return true;
+  u32 lanes = 0;
+  for (int lane = 0; lane < 32; lane++) lanes |= special[lane];
+  return lanes;
 }
 
-AMLM_CLONES bool dot2_lanes_f16(const u32* a, const u32* b, const u32* c, u32* out) {
+AMLM_CLONES u32 dot2_lanes_f16(const u32* a, const u32* b, const u32* c, u32* out) {
   return dot2_lanes<Factor::f16>(a, b, c, out);
 }
-AMLM_CLONES bool dot2_lanes_bf16(const u32* a, const u32* b, const u32* c, u32* out) {
+AMLM_CLONES u32 dot2_lanes_bf16(const u32* a, const u32* b, const u32* c, u32* out) {
   return dot2_lanes<Factor::bf16>(a, b, c, out);
 }
 
@@ -307,9 +313,14 @@ u32 dot2_f32(Factor factor, u32 a, u32 b, u32 c) {
   return pack_f32(sum_of(factor, left, right, c, false));
 }
 
-void dot2_f32(Factor factor, const u32* a, const u32* b, const u32* c, u32* out) {
-  if (factor == Factor::f16 ? dot2_lanes_f16(a, b, c, out) : dot2_lanes_bf16(a, b, c, out)) return;
-  for (int lane = 0; lane < 32; lane++) out[lane] = dot2_f32(factor, a[lane], b[lane], c[lane]);
+void dot2_f32(Factor factor, const u32* a, const u32* b, const u32* c, u32* out, u32 lanes) {
+  alignas(64) u32 result[32];
+  u32 special = factor == Factor::f16 ? dot2_lanes_f16(a, b, c, result) : dot2_lanes_bf16(a, b, c, result);
+  for (special &= lanes; special != 0; special &= special - 1) {
+    const int lane = std::countr_zero(special);
+    result[lane] = dot2_f32(factor, a[lane], b[lane], c[lane]);
+  }
+  std::memcpy(out, result, sizeof result);
 }
 
 u16 dot2_packed(Factor factor, u32 a, u32 b, u16 c, bool overflow_to_max) {

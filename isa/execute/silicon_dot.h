@@ -15,8 +15,8 @@ enum class Factor : u8 { f16, bf16 };
 // One step with an f32 accumulator. `a` and `b` hold two 16-bit factors each, the first in the low half.
 u32 dot2_f32(Factor factor, u32 a, u32 b, u32 c);
 
-// The same for 32 lanes; `out` may be any of the inputs.
-void dot2_f32(Factor factor, const u32* a, const u32* b, const u32* c, u32* out);
+// The same for 32 lanes; `out` may be any of the inputs. Lanes that `lanes` leaves out get any value.
+void dot2_f32(Factor factor, const u32* a, const u32* b, const u32* c, u32* out, u32 lanes = ~0u);
 
 // One step with a 16-bit accumulator and result of the factor's type. `overflow_to_max`: MODE.FP16_OVFL.
 u16 dot2_packed(Factor factor, u32 a, u32 b, u16 c, bool overflow_to_max);

@@ -19,6 +19,11 @@ u32 rcp_f32(u32 x);
 u32 rsq_f32(u32 x);
 u32 sqrt_f32(u32 x);
 
+// The same for 32 lanes; `out` may be `x`.
+void exp2_f32(const u32* x, u32* out);
+void rcp_f32(const u32* x, u32* out);
+void rsq_f32(const u32* x, u32* out);
+
 // x in turns. `denormals`: MODE's f32 denormal field (bit 0 keeps inputs, bit 1 keeps outputs).
 u32 sin_f32(u32 x, u32 denormals);
 u32 cos_f32(u32 x, u32 denormals);

@@ -105,6 +105,17 @@ u16 v_sat_pk_u8_i16(u32 a) {
 
 void v_nop(Wave&, const Step&) {}
 
+// Transcendentals ignore MODE, so that a plain one needs no look at it.
+template <auto F, void (*lanes)(const u32*, u32*)>
+void whole_vector(Wave& wave, const Step& step) {
+  if (!step.plain) return vector_op<F>(wave, step);
+  Lanes source;
+  LaneBuffer buffer, result;
+  fetch_plain<f32>(wave, step, step.in.src[0], source, buffer);
+  lanes(source.low, result.low);
+  write_lanes(wave.vgpr(step.in.dst.vgpr()), result.low, wave.exec());
+}
+
 #define BIND(name) {Opcode::name, vector_op<op::name>}
 constexpr Binding bindings[] = {
     {Opcode::v_nop, v_nop}, {Opcode::v_pipeflush, v_nop},
@@ -118,8 +129,11 @@ constexpr Binding bindings[] = {
     BIND(v_floor_f32), BIND(v_rndne_f32), BIND(v_trunc_f64), BIND(v_ceil_f64), BIND(v_floor_f64), BIND(v_rndne_f64),
     BIND(v_trunc_f16), BIND(v_ceil_f16), BIND(v_floor_f16), BIND(v_rndne_f16), BIND(v_fract_f32), BIND(v_fract_f64),
     BIND(v_fract_f16), BIND(v_frexp_exp_i32_f32), BIND(v_frexp_exp_i32_f64), BIND(v_frexp_exp_i16_f16),
-    BIND(v_frexp_mant_f32), BIND(v_frexp_mant_f64), BIND(v_frexp_mant_f16), BIND(v_exp_f32), BIND(v_log_f32),
-    BIND(v_rcp_f32), {Opcode::v_rcp_iflag_f32, vector_op<op::v_rcp_f32>}, BIND(v_rsq_f32), BIND(v_sqrt_f32),
+    BIND(v_frexp_mant_f32), BIND(v_frexp_mant_f64), BIND(v_frexp_mant_f16), BIND(v_log_f32),
+    {Opcode::v_exp_f32, whole_vector<op::v_exp_f32, silicon::exp2_f32>},
+    {Opcode::v_rcp_f32, whole_vector<op::v_rcp_f32, silicon::rcp_f32>},
+    {Opcode::v_rcp_iflag_f32, whole_vector<op::v_rcp_f32, silicon::rcp_f32>},
+    {Opcode::v_rsq_f32, whole_vector<op::v_rsq_f32, silicon::rsq_f32>}, BIND(v_sqrt_f32),
     BIND(v_sin_f32), BIND(v_cos_f32), BIND(v_rcp_f64), BIND(v_rsq_f64), BIND(v_sqrt_f64), BIND(v_exp_f16),
     BIND(v_log_f16), BIND(v_rcp_f16), BIND(v_rsq_f16), BIND(v_sqrt_f16), BIND(v_sin_f16), BIND(v_cos_f16),
     BIND(v_sat_pk_u8_i16),

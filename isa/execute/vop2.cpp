@@ -89,7 +89,7 @@ void v_dot2acc_f32_f16(Wave& wave, const Step& step) {
   if (left == a.low) broadcast(a.low, scalar_half(wave, in.src[0].code, in));
   if (right == b.low) broadcast(b.low, scalar_half(wave, in.src[1].code, in));
   alignas(64) u32 result[half_lanes];
-  silicon::dot2_f32(silicon::Factor::f16, left, right, d, result);
+  silicon::dot2_f32(silicon::Factor::f16, left, right, d, result, wave.exec());
   write_lanes(d, result, wave.exec());
 }
 

@@ -157,6 +157,25 @@ i64 v_ashrrev_i64(u32 a, i64 b) { return b >> (a & 63); }
 
 }  // namespace op
 
+// With one selector for all lanes each result byte is one shift, the same everywhere.
+void v_perm_b32(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  if (!step.plain || in.src[2].is_vgpr()) return vector_op<op::v_perm_b32>(wave, step);
+  const u32 selector = wave.scalar(in.src[2].code, in);
+  if ((selector & 0xf8f8f8f8) != 0) return vector_op<op::v_perm_b32>(wave, step);
+  Lanes sources[2];
+  LaneBuffer buffers[2];
+  fetch_plain<u32>(wave, step, in.src[0], sources[0], buffers[0]);
+  fetch_plain<u32>(wave, step, in.src[1], sources[1], buffers[1]);
+  alignas(64) u32 result[half_lanes] = {};
+  for (u32 byte = 0; byte < 4; byte++) {
+    const u32 s = selector >> (8 * byte) & 7, down = 8 * (s & 3), up = 8 * byte;
+    const u32* from = s >= 4 ? sources[0].low : sources[1].low;
+    for (u32 i = 0; i < half_lanes; i++) result[i] |= (from[i] >> down & 0xff) << up;
+  }
+  write_lanes(wave.vgpr(in.dst.vgpr()), result, wave.exec());
+}
+
 #define BIND(name) {Opcode::name, vector_op<op::name>}
 #define SATURATING(name) {Opcode::v_##name, vector_op<op::v_##name, Last::source, op::sat_##name>}
 constexpr Binding bindings[] = {
@@ -165,7 +184,8 @@ constexpr Binding bindings[] = {
     BIND(v_max3_i32), BIND(v_max3_u32), BIND(v_med3_i32), BIND(v_med3_u32), BIND(v_min3_i16), BIND(v_min3_u16),
     BIND(v_max3_i16), BIND(v_max3_u16), BIND(v_med3_i16), BIND(v_med3_u16), BIND(v_maxmin_i32), BIND(v_minmax_i32),
     BIND(v_maxmin_u32), BIND(v_minmax_u32), BIND(v_sad_u8), BIND(v_sad_hi_u8), BIND(v_sad_u16), BIND(v_sad_u32),
-    BIND(v_msad_u8), BIND(v_qsad_pk_u16_u8), BIND(v_mqsad_pk_u16_u8), BIND(v_xor3_b32), BIND(v_perm_b32),
+    BIND(v_msad_u8), BIND(v_qsad_pk_u16_u8), BIND(v_mqsad_pk_u16_u8), BIND(v_xor3_b32),
+    {Opcode::v_perm_b32, v_perm_b32},
     BIND(v_xad_u32), BIND(v_lshl_add_u32), BIND(v_add_lshl_u32), BIND(v_add3_u32), BIND(v_lshl_or_b32),
     BIND(v_and_or_b32), BIND(v_or3_b32), BIND(v_cndmask_b16), SATURATING(mad_u16), SATURATING(mad_i16),
     SATURATING(mad_u32_u16), SATURATING(mad_i32_i16), SATURATING(add_nc_u16), SATURATING(sub_nc_u16),

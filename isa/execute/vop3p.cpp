@@ -252,7 +252,7 @@ void v_dot2_f32(Wave& wave, const Step& step) {
     for (u32 i = 0; i < half_lanes; i++) c.low[i] = sum[i] ^ 0x80000000;
     sum = c.low;
   }
-  silicon::dot2_f32(factor, left, right, sum, a.high);   // clamp is ignored by float dot products
+  silicon::dot2_f32(factor, left, right, sum, a.high, wave.exec());   // clamp is ignored by float dot products
   write_lanes(wave.vgpr(in.dst.vgpr()), a.high, wave.exec());
 }
 

@@ -66,7 +66,7 @@ void dot2acc(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& re
       broadcast(buffers[k].low, value);
     }
   }
-  silicon::dot2_f32(factor, factors[0], factors[1], wave.vgpr(operands.dst.vgpr()), result.low);
+  silicon::dot2_f32(factor, factors[0], factors[1], wave.vgpr(operands.dst.vgpr()), result.low, wave.exec());
 }
 
 Compute compute_of(Opcode opcode) {

@@ -221,6 +221,26 @@ TEST_CASE("transcendentals: AMD's digests of captured results") {
   CHECK(digest == 0x514d49d31f12176b);
 }
 
+TEST_CASE("transcendentals: 32 lanes equal one") {
+  std::mt19937 random(31);
+  for (int round = 0; round < 200000; round++) {
+    u32 x[32], e[32], r[32], q[32];
+    for (int i = 0; i < 32; i++)
+      x[i] = round % 3 == 0 ? random() : (random() & 0x807fffff) | (90 + random() % 50) << 23;
+    if (round % 5 == 0) x[round % 32] = (random() & 0xff800000) | (random() % 4 == 0 ? 1 : 0);
+    exp2_f32(x, e);
+    rcp_f32(x, r);
+    rsq_f32(x, q);
+    for (int i = 0; i < 32; i++) {
+      if (e[i] == exp2_f32(x[i]) && r[i] == rcp_f32(x[i]) && q[i] == rsq_f32(x[i])) continue;
+      INFO(std::hex << x[i]);
+      REQUIRE(e[i] == exp2_f32(x[i]));
+      REQUIRE(r[i] == rcp_f32(x[i]));
+      REQUIRE(q[i] == rsq_f32(x[i]));
+    }
+  }
+}
+
 TEST_CASE("transcendentals: special values and bounds") {
   CHECK(exp2_f32(0x7f800000) == 0x7f800000);
   CHECK(exp2_f32(0xff800000) == 0);
