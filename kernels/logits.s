@@ -48,7 +48,8 @@ kernel logits_\type
   global_store_b32 v[temp+1], v[sum_0], s[logits_ptr:logits_ptr+1]
   best_take sum_0, temp
   s_mov_b32 exec_lo, -1
-  best_of_wave
+  best_of 1, 8                                         // rows are where part is 0 or 1: two ways of two rows,
+  best_of_halves                                       // and of two more
   // One pair a wave into LDS; the first wave finds the best of four.
   v_lshrrev_b32 v[temp+2], 5, v[lane]
   v_lshlrev_b32 v[temp+2], 3, v[temp+2]
@@ -59,15 +60,15 @@ kernel logits_\type
   s_waitcnt lgkmcnt(0)                                 // the store
   s_mov_b32 exec_lo, -1
   s_barrier
-  v_and_b32 v[temp+2], 3, v[lane]
-  v_lshlrev_b32 v[temp+2], 3, v[temp+2]
+  v_cmpx_gt_u32 4, v[lane]                             // one lane a wave's pair
+  s_cbranch_execz .Lend\@
+  v_lshlrev_b32 v[temp+2], 3, v[lane]
   ds_load_b64 v[temp:temp+1], v[temp+2] offset:lds_wave_best
   s_waitcnt lgkmcnt(0)                                 // four pairs
   v_mov_b32 v[best_value], v[temp]
   v_mov_b32 v[best_row], v[temp+1]
-  best_of_quad
-  v_cmpx_eq_u32 0, v[lane]
-  s_cbranch_execz .Lend\@
+  best_of 1, 2
+  s_mov_b32 exec_lo, 1
   // Nothing but NaN: the first row stands for the workgroup, with -inf.
   v_cmp_eq_u32 vcc_lo, -1, v[best_row]
   v_mov_b32 v[temp+2], s[first_row]
