@@ -69,6 +69,7 @@ void Gpu::wake() {
     return true;
   });
   changed.notify_all();
+  scheduler.notify();
 }
 
 u64 Gpu::host_ns() {

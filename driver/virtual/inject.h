@@ -1,6 +1,6 @@
 // Failures on demand: AMLM_VGPU_INJECT="ioctl=CS,nth=3,errno=ENOMEM;ioctl=OPEN,errno=EACCES". A rule without nth (a
 // call number from 1) or every (each n-th call) always holds. Names are those of the ioctl table; OPEN is open() of
-// the node.
+// the node, JOB the start of a job (ETIME, ENODATA or ECANCELED), VRAM_LOST a full reset at the start of a job.
 #pragma once
 
 #include <string>

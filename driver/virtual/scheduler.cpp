@@ -10,6 +10,7 @@
 #include "driver/virtual/context.h"
 #include "driver/virtual/file.h"
 #include "driver/virtual/gpu.h"
+#include "driver/virtual/inject.h"
 
 namespace amlm::vgpu {
 
@@ -47,8 +48,7 @@ void Scheduler::loop() {
     std::erase_if(active_, [](const EntityPtr& entity) { return entity->queue.empty(); });
     if (progress) continue;
     if (blocked) work_.wait_for(lock, std::chrono::microseconds(50));
-    else if (active_.empty()) work_.wait(lock);
-    else work_.wait_for(lock, std::chrono::milliseconds(1));   // fences that the CPU signals do not notify us
+    else work_.wait(lock);
   }
 }
 
@@ -60,6 +60,7 @@ bool Scheduler::step(const EntityPtr& entity, Lock& lock) {
     if (!all_signalled(job.dependencies)) return false;
     job.scheduled->signalled = true;
     gpu_.counters.count(&QueueCounters::jobs);
+    if (fail_on_demand(*entity)) return true;
     job.processor = std::make_unique<CommandProcessor>(gpu_, job, gpu_.now_ns());
   }
   CommandProcessor& processor = *job.processor;
@@ -72,7 +73,7 @@ bool Scheduler::step(const EntityPtr& entity, Lock& lock) {
     return true;
   }
   if (status == CommandProcessor::Status::failed) {
-    fail(*entity, lock);
+    fail(*entity);
     return true;
   }
   const u64 now = Gpu::host_ns();
@@ -81,7 +82,7 @@ bool Scheduler::step(const EntityPtr& entity, Lock& lock) {
   // A wait has no modelled cost: it is the host's clock that ends it.
   if (now - job.blocked_since_ns > gpu_.config.job_timeout_ms * 1'000'000) {
     processor.report_endless_wait();
-    fail(*entity, lock);
+    fail(*entity);
     return true;
   }
   return !was_blocked;
@@ -98,14 +99,35 @@ void Scheduler::finish(Entity& entity, int error) {
 
 // The kernel's per-queue reset after a job timeout (driver.md 3.6): the job's fence gets ETIME, what its entity had
 // queued is cancelled, every context sees that there was a reset, and only this one is guilty.
-void Scheduler::fail(Entity& entity, Lock&) {
-  const auto context = entity.queue.front()->context;
-  gpu_.advance_to(entity.queue.front()->processor->start_ns() + gpu_.config.job_timeout_ms * 1'000'000);
+void Scheduler::fail(Entity& entity) {
+  const Job& job = *entity.queue.front();
+  const auto context = job.context;
+  const u64 start_ns = job.processor ? job.processor->start_ns() : gpu_.now_ns();
+  gpu_.advance_to(start_ns + gpu_.config.job_timeout_ms * 1'000'000);
   context->guilty = true;
   ++gpu_.reset_counter;
   finish(entity, -ETIME);
   while (!entity.queue.empty()) finish(entity, -ECANCELED);
   entity.error = -ETIME;
+}
+
+// ETIME: this job hangs. ENODATA: it is ended by a soft recovery. ECANCELED: it is the victim of another's reset.
+// VRAM_LOST: a full reset that also loses memory contents, so that no older context may submit.
+bool Scheduler::fail_on_demand(Entity& entity) {
+  const int lost = injected("VRAM_LOST");
+  const int error = lost ? ECANCELED : injected("JOB");
+  if (!error) return false;
+  gpu_.faults.report({.sentence = lost ? "injected: a reset with VRAM lost" : "injected: a job that fails",
+                      .kind = "injected"});
+  if (error == ETIME) {
+    fail(entity);
+    return true;
+  }
+  ++gpu_.reset_counter;
+  if (lost) ++gpu_.vram_lost_counter;
+  if (error == ENODATA) entity.queue.front()->context->guilty = true;
+  finish(entity, -error);
+  return true;
 }
 
 }  // namespace amlm::vgpu

@@ -58,13 +58,15 @@ class Scheduler {
  public:
   explicit Scheduler(Gpu& gpu) : gpu_(gpu) {}
   void push(const EntityPtr& entity, JobPtr job);   // with Gpu::mutex held
+  void notify() { work_.notify_one(); }             // a fence has signalled: a job may be free to start
   void stop();                                      // ends the thread after the packet it is at
 
  private:
   void loop();
   bool step(const EntityPtr& entity, std::unique_lock<std::mutex>& lock);
   void finish(Entity& entity, int error);
-  void fail(Entity& entity, std::unique_lock<std::mutex>& lock);
+  void fail(Entity& entity);
+  bool fail_on_demand(Entity& entity);              // an injected JOB or VRAM_LOST event
 
   Gpu& gpu_;
   std::thread thread_;
