@@ -27,6 +27,9 @@
 
 .set attn_v_row_bytes, 80               // in LDS: 32 positions and 16 bytes of padding
 
+// v_swizzle: the 16 bytes of 8 positions 8n .. 8n+7 of dimension d lie at n ^ d/8%4, or else all eight lanes that LDS
+// serves together, four dimensions apart, would store to two groups of four banks.
+
 .macro attn_registers size
   arg q, 8                              // f16[tokens][heads][head_size]
   arg k_cache, 8                        // f16[kv_heads][context][head_size]
@@ -82,7 +85,8 @@
   vgpr v_row
   vgpr v_offset
   vgpr v_store
-  vgpr v_load
+  vgpr v_load                           // of positions 0 .. 7 of a tile in this lane's row
+  vgpr v_load_high                      // of 8 .. 15
   vgpr maximum
   vgpr total                            // of P over this lane's positions
   vgpr factor, 2, align=2               // two copies in different banks
@@ -154,7 +158,12 @@
   attn_copy_setup \size
   v_and_b32     v[other], 15, v[lane]
   v_mul_u32_u24 v[k_load], attn_k_row_bytes, v[other]
-  v_mul_u32_u24 v[v_load], attn_v_row_bytes, v[other]
+  v_mul_u32_u24 v[v_load_high], attn_v_row_bytes, v[other]
+  v_bfe_u32     v[v_load], v[lane], 3, 1
+  v_lshl_add_u32 v[v_load], v[v_load], 4, v[v_load_high]         // v_swizzle: 16 bytes up in every second group of 8
+  v_bfe_u32     v[bias], v[lane], 3, 1
+  v_xor_b32     v[bias], 1, v[bias]
+  v_lshl_add_u32 v[v_load_high], v[bias], 4, v[v_load_high]
   v_bfe_u32     v[bias], v[lane], 4, 1
   v_cmp_eq_u32  vcc_lo, 0, v[bias]
   v_mov_b32     v[pool], 0x01000504
@@ -229,14 +238,17 @@
   v_mad_u32_u24 v[k_offset], v[k_row], 2*\size, v[k_offset]
   v_cmp_gt_u32  s[k_lanes], attn_k_rows*attn_k_pieces, v[lane]
 
-  v_and_b32     v[other], 31, v[lane]
   v_lshrrev_b32 v[v_row], attn_v_shift, v[lane]
   v_mul_u32_u24 v[v_row], attn_v_rows, v[v_row]
   v_and_b32     v[other], attn_v_lanes-1, v[lane]
   v_cmp_gt_u32  s[v_lanes], \size/4, v[other]
   v_lshlrev_b32 v[v_offset], 3, v[other]
   v_mul_u32_u24 v[v_store], 4*attn_v_row_bytes, v[other]
-  v_lshl_add_u32 v[v_store], v[v_row], 1, v[v_store]
+  v_bfe_u32     v[other], v[other], 1, 2               // dimension / 8 % 4
+  v_lshlrev_b32 v[v_load], 1, v[v_row]
+  v_lshlrev_b32 v[other], 4, v[other]
+  v_xor_b32     v[other], v[other], v[v_load]          // v_swizzle
+  v_add_nc_u32  v[v_store], v[v_store], v[other]
   v_mad_u32_u24 v[v_offset], v[v_row], 2*\size, v[v_offset]
 .endm
 
@@ -350,9 +362,12 @@
   attn_wmma     s+8, 3, q+8*(\i+1), sum, 0
 .endm
 
+// For operand n: dimension tile i + n%2, positions of tile n/2; the swizzle exchanges the two tiles in odd ones.
 .macro attn_values_load i
   .irp n, 0, 1, 2, 3
-  attn_operand  \n, v_load, (lds_v + 16*(\i + (\n & 1))*attn_v_row_bytes + 32*(\n/2))
+  .set attn_at, lds_v + 16*(\i + (\n & 1))*attn_v_row_bytes + 32*((\n/2) ^ (\n & 1))
+  ds_load_b128  v[pool+8*\n:pool+8*\n+3], v[v_load] offset:attn_at
+  ds_load_b128  v[pool+8*\n+4:pool+8*\n+7], v[v_load_high] offset:attn_at
   .endr
 .endm
 

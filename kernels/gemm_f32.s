@@ -1,5 +1,5 @@
 // gemm_f32_store, gemm_f32_add: see gemm.inc. Weights f32[rows][columns], rounded to f16 in LDS. Four lanes share the
-// 128 bytes of a row and step; a lane loads 32 bytes of row lane/4 and of row lane/4 + 32.
+// 128 bytes of a row and step; a lane loads 32 bytes of two rows, 32 apart.
 .include "gemm.inc"
 
 .macro gemm_weights_registers
@@ -10,7 +10,7 @@
 .macro gemm_weights_start
   s_lshl_b32    s[row_mask], s[columns], 2             // bytes of a row
   gemm_advance  plane, row_base, row_mask
-  v_lshrrev_b32 v[scratch], 2, v[lane]
+  gemm_row_of_4 scratch, raw_a
   v_mul_u32_u24 v[b_store], gemm_row_bytes, v[scratch]
   gemm_row_offset b_offset, scratch, row_mask
   v_add_nc_u32  v[scratch], 32, v[scratch]

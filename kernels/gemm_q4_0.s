@@ -1,4 +1,4 @@
-// gemm_q4_0_store, gemm_q4_0_add: see gemm.inc. A lane loads 8 bytes of row lane/2: byte j of a block holds quant j
+// gemm_q4_0_store, gemm_q4_0_add: see gemm.inc. A lane loads 8 bytes of a row: byte j of a block holds quant j
 // in its low nibble and quant j + 16 in its high one, so a lane decodes two runs of 8. (1024 + u) * scale - 1032 *
 // scale, exact in f32, rounded once.
 .include "gemm.inc"

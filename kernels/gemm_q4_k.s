@@ -1,6 +1,6 @@
 // gemm_q4_k_store, gemm_q4_k_add: see gemm.inc. A block of 256 columns is 144 bytes: d, dmin (f16), 12 bytes with
 // eight pairs of 6-bit scale and minimum, 128 bytes of nibbles. A K step is one of its eight sub-blocks: the low
-// (even) or high (odd) nibbles of 32 bytes. A lane decodes 16 quants of row lane/2: d*scale * u - dmin*minimum.
+// (even) or high (odd) nibbles of 32 bytes. A lane decodes 16 quants of a row: d*scale * u - dmin*minimum.
 // Layout: ggml's block_q4_K, get_scale_min_k4.
 .include "gemm.inc"
 
@@ -27,7 +27,7 @@
   gemm_advance  plane, row_base, row_mask
   s_mov_b64     s[quants:quants+1], s[plane:plane+1]
   s_mov_b32     s[part], 0
-  v_lshrrev_b32 v[scratch], 1, v[lane]
+  gemm_row_of_2 scratch, raw_a, 32
   v_mul_u32_u24 v[b_store], gemm_row_bytes, v[scratch]
   gemm_row_offset header_offset, scratch, row_mask
   v_and_b32     v[scratch], 1, v[lane]

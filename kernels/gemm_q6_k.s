@@ -1,7 +1,7 @@
 // gemm_q6_k_store, gemm_q6_k_add: see gemm.inc. A block of 256 columns: ql (128 bytes of low nibbles), qh (64 bytes
 // of upper bit pairs), 16 scales (i8), d (f16), each in its plane. A K step is one of eight parts of 32 columns: part
 // p takes the low (p & 2 == 0) or high nibbles of the 32 bytes of ql at 64*(p/4) + 32*(p%2), and bits 2*(p%4) and up
-// of the 32 bytes of qh at 32*(p/4). A lane decodes 16 quants of row lane/2, which have one scale: d*scale * (u -
+// of the 32 bytes of qh at 32*(p/4). A lane decodes 16 quants of a row, which have one scale: d*scale * (u -
 // 32). Layout: ggml's block_q6_K.
 .include "gemm.inc"
 
@@ -36,7 +36,7 @@
   gemm_advance  plane+2, row_base, row_mask+2
   gemm_advance  plane+4, row_base, row_mask+1
   gemm_advance  plane+6, row_base, row_mask
-  v_lshrrev_b32 v[scratch], 1, v[lane]
+  gemm_row_of_2 scratch, raw_a, 32
   v_mul_u32_u24 v[b_store], gemm_row_bytes, v[scratch]
   gemm_row_offset b_offset, scratch, row_mask+3
   gemm_row_offset high_offset, scratch, row_mask+2

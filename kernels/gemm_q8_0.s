@@ -1,4 +1,4 @@
-// gemm_q8_0_store, gemm_q8_0_add: see gemm.inc. A lane loads 16 quants of row lane/2. A quant q lies in memory as the
+// gemm_q8_0_store, gemm_q8_0_add: see gemm.inc. A lane loads 16 quants of a row. A quant q lies in memory as the
 // byte u = q + 128: (1024 + u) * scale - 1152 * scale, exact in f32, rounded once to f16.
 .include "gemm.inc"
 .include "gemm_block32.inc"
