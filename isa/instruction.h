@@ -91,7 +91,8 @@ std::optional<Instruction> decode(std::span<const u32> words, DecodeError* error
 // Writes the instruction's dwords; returns how many (1-3), or 0 when it cannot be encoded.
 u32 encode(const Instruction& instruction, std::span<u32, 3> words);
 
-// The instruction in llvm-mc's syntax, for wave32. With `pc`, its own address, branches also say their target.
-std::string print(const Instruction& instruction, u64 pc = 0);
+// The instruction in llvm-mc's syntax. With `pc`, its own address, branches also say their target. Lane masks are one SGPR
+// in wave32 and two in wave64; the instruction itself does not say.
+std::string print(const Instruction& instruction, u64 pc = 0, u32 wave_lanes = 32);
 
 }  // namespace amlm::isa

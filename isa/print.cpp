@@ -49,10 +49,12 @@ std::string scalar_name(u32 code, u32 count) {
 struct Printer {
   const Instruction& in;
   const OpInfo& op;
+  const u32 wave_lanes;
   std::string out;
   bool first = true;
 
-  explicit Printer(const Instruction& instruction) : in(instruction), op(info(instruction.opcode)) {}
+  Printer(const Instruction& instruction, u32 lanes)
+      : in(instruction), op(info(instruction.opcode)), wave_lanes(lanes) {}
 
   void add(const std::string& operand) {
     out += first ? " " : ", ";
@@ -64,6 +66,7 @@ struct Printer {
   }
   std::string operand(const Operand& o, Type type) const {
     if (o.is_vgpr()) return range("v", o.vgpr(), o.count_dw);
+    if (type == Type::MASK) return scalar_name(o.code, wave_lanes / 32);
     if (o.code == code_literal) return text("0x%x", in.literal);
     if ((o.code >= 128 && o.code <= 208) || (o.code >= 240 && o.code <= 248)) return inline_constant(o.code, type);
     return scalar_name(o.code, o.count_dw);
@@ -316,8 +319,8 @@ void Printer::buffer() {
 
 }  // namespace
 
-std::string print(const Instruction& instruction, u64 pc) {
-  Printer printer(instruction);
+std::string print(const Instruction& instruction, u64 pc, u32 wave_lanes) {
+  Printer printer(instruction, wave_lanes);
   switch (printer.op.format) {
     case Format::sop1: case Format::sop2: case Format::sopc: case Format::sopk: case Format::sopp:
       printer.scalar(pc);

@@ -108,6 +108,20 @@ TEST_CASE("halves of 16-bit registers: LLVM with +real-true16 agrees on what it 
   }
 }
 
+TEST_CASE("lane masks of wave64 are pairs") {
+  const std::vector<std::string> text{"v_cmp_lt_f32_e64 s[4:5], v1, v2", "v_cmp_lt_f32_e32 vcc, v1, v2",
+                                      "v_cndmask_b32_e64 v0, v1, v2, s[6:7]", "v_cndmask_b32_e32 v0, v1, v2, vcc",
+                                      "v_add_co_ci_u32_e64 v0, s[2:3], v1, v2, s[6:7]"};
+  const auto assembled = llvm_assemble(text, "+wavefrontsize64,-wavefrontsize32");
+  for (u32 i = 0; i < text.size(); ++i) {
+    CAPTURE(text[i]);
+    REQUIRE(assembled[i].size_dw != 0);
+    const auto in = decode(assembled[i].words);
+    REQUIRE(in);
+    CHECK(print(*in, 0, 64) == text[i]);
+  }
+}
+
 TEST_CASE("what LLVM disassembles and does not assemble") {
   CHECK_FALSE(assembles("v_mov_b32 v1, src_lds_direct"));
   CHECK_FALSE(assembles("v_mov_b32 v1, src_vccz"));
