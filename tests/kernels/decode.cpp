@@ -1,5 +1,7 @@
 // Every decode kernel against the reference: odd shapes, worst cases and large values, strict, in several orders.
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <cstring>
 
 #include "tests/kernels/jobs/decode_jobs.h"
 #include "tests/kernels/jobs/run_job.h"
@@ -58,6 +60,27 @@ TEST_CASE("embed looks rows up", "[decode]") {
 TEST_CASE("down adds a product", "[decode]") { each_matrix(down_job); }
 TEST_CASE("gate_up multiplies two products", "[decode]") { each_matrix(gate_up_job); }
 TEST_CASE("logits finds the best of each workgroup", "[decode]") { each_matrix(logits_job); }
+
+TEST_CASE("NaN never wins among the logits", "[decode]") {
+  Random random(job_seed());
+  constexpr u32 rows = 35, columns = 64;
+  Job job = logits_job(random, {WeightType::f32, rows, columns});
+  const f32 nan = NAN;
+  for (const u32 row : {0u, 7u, 32u, 33u, 34u}) {          // some of the first workgroup, all of the second
+    std::memcpy(job.regions[0].bytes.data() + row * columns * 4, &nan, 4);
+  }
+  job.verify = [](const auto& after) -> std::string {
+    const auto logits = as<f32>(after[3]);
+    const auto best = as<Best>(after[4]);
+    u32 row = 1;
+    for (u32 r = 1; r < 32; ++r) {
+      if (logits[r] > logits[row]) row = r;
+    }
+    if (best[0].row != row || best[0].value != logits[row]) return "the best of the numbers";
+    return best[1].row == 32 && best[1].value == -INFINITY ? "" : "what stands for a workgroup of NaN";
+  };
+  require_right(job, 2);
+}
 
 TEST_CASE("qkv turns q and k and fills the cache", "[decode]") {
   Random random(job_seed());
@@ -125,6 +148,27 @@ TEST_CASE("argmax_final takes the best and moves on", "[decode]") {
   }
   require_right(argmax_final_job({{NAN, 3}, {NAN, 1}}, 1, 3));
   require_right(argmax_final_job({{-INFINITY, 40}, {NAN, 1}}, 1, 3));
+}
+
+TEST_CASE("decode kernels over random shapes", "[.][long]") {
+  Random random(job_seed());
+  const auto below = [&](u32 limit) { return static_cast<u32>(random() % limit); };
+  for (u32 round = 0; round < 300; ++round) {
+    const WeightType type = all_types[below(7)];
+    const u32 block = fits(type, 32) ? 32 : 256;
+    const MatrixShape shape{type, 1 + below(100), block * (1 + below(5000 / block)), static_cast<Fill>(below(3))};
+    require_right(down_job(random, shape), 2);
+    require_right(gate_up_job(random, shape), 2);
+    require_right(logits_job(random, shape), 2);
+    const u32 head_size = 32 * (1 + below(8)), kv_heads = 1 + below(3), context = 1 + below(900);
+    const u32 heads = kv_heads * (1 + below(4)), position = below(context), splits = 1 + below(16);
+    require_right(attn_decode_job(random, {{heads, kv_heads, head_size, context}, splits, position}), 2);
+    require_right(qkv_job(random, {.type = type, .columns = block * (1 + below(4)), .heads = heads, .kv_heads = kv_heads,
+                                   .head_size = head_size, .context = 1 + position, .position = position}));
+    if (heads * head_size % block != 0) continue;
+    const DecodeAttentionShape attention{{heads, kv_heads, head_size, context}, splits, position};
+    require_right(attn_out_job(random, {type, 1 + below(70), heads * head_size, Fill::typical}, attention), 2);
+  }
 }
 
 }  // namespace amlm::test
