@@ -148,9 +148,9 @@ void load(Wave& wave, const Step& step) {
   count_global(wave, address.data(), mask, shape.bytes, Use::read);
   if (hosts.uniform()) {
     const u8* bias = hosts.bias();
-    for_lanes(mask, [&](u32 lane) { deposit<shape>(registers, lane, bias + address[lane]); });
+    deposit_lanes<shape>(registers, mask, [&](u32 lane) { return bias + address[lane]; });
   } else {
-    for_lanes(mask, [&](u32 lane) { deposit<shape>(registers, lane, hosts.at(lane, address[lane])); });
+    deposit_lanes<shape>(registers, mask, [&](u32 lane) { return hosts.at(lane, address[lane]); });
   }
 }
 

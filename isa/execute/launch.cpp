@@ -146,9 +146,16 @@ void Workplace::start_scalars(Wave& wave) {
 void Workplace::start_vectors(Wave& wave, u32 first_lane, std::array<u32, 3> lanes) {
   const u32 total = lanes[0] * lanes[1] * lanes[2];
   wave.sgpr[code_exec_lo] = wave.sgpr[code_exec_hi] = 0;
-  for (u32 i = 0; i < wave.lanes; ++i) {
+  const u32 active = std::min(wave.lanes, total - first_lane);
+  if (lanes[0] == total) {
+    for (u32 i = 0; i < wave.lanes; ++i) wave.vgpr_base[i / 32][0][i % 32] = first_lane + i;
+    wave.sgpr[code_exec_lo] = active >= 32 ? ~0u : (1u << active) - 1;
+    wave.sgpr[code_exec_hi] = active <= 32 ? 0 : active == 64 ? ~0u : (1u << (active - 32)) - 1;
+    if (wave.checker) wave.checker->start_v0(wave);
+    return;
+  }
+  for (u32 i = 0; i < active; ++i) {
     const u32 lane = first_lane + i;
-    if (lane >= total) break;
     const u32 x = lane % lanes[0], y = lane / lanes[0] % lanes[1], z = lane / lanes[0] / lanes[1];
     wave.vgpr_base[i / 32][0][i % 32] = x | y << 10 | z << 20;
     wave.sgpr[code_exec_lo + i / 32] |= 1u << i % 32;

@@ -64,7 +64,7 @@ void read(Wave& wave, const u32* address, u32 offset, u32* registers) {
   std::memcpy(at.data(), address, sizeof at);
   if (all_inside(wave, at.data(), mask, offset, shape.bytes)) {
     const u8* lds = wave.group->lds + offset;
-    for_lanes(mask, [&](u32 lane) { deposit<shape>(registers, lane, lds + at[lane]); });
+    deposit_lanes<shape>(registers, mask, [&](u32 lane) { return lds + at[lane]; });
     return;
   }
   for (u32 left = mask; left; left &= left - 1) {

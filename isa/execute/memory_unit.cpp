@@ -128,21 +128,26 @@ const u8* MemoryUnit::translate_scalar(Wave& wave, u64 address, u32 bytes) {
 
 u32 count_cache_lines(const u64* address, u32 mask, u32 bytes) {
   if (!mask) return 0;
+  // Usually all lines lie within 64 of each other: one bit a line.
   const u64 base = address[std::countr_zero(mask)] / line_bytes - 32;
-  u64 near = 0;
-  std::array<u64, 2 * half_lanes> far;
-  u32 far_count = 0;
+  u64 near = 0, outside = 0;
+  const auto note = [&](u64 at) {
+    const u64 first = at / line_bytes - base, last = (at + bytes - 1) / line_bytes - base;
+    near |= 1ull << (first & 63) | 1ull << (last & 63);
+    outside |= first | last;
+  };
+  if (mask == ~0u) for (u32 lane = 0; lane < half_lanes; ++lane) note(address[lane]);
+  else for (u32 left = mask; left; left &= left - 1) note(address[std::countr_zero(left)]);
+  if (outside < 64) [[likely]] return u32(std::popcount(near));
+  std::array<u64, 2 * half_lanes> lines;
+  u32 count = 0;
   for (u32 left = mask; left; left &= left - 1) {
     const u64 at = address[std::countr_zero(left)];
-    const u64 first = at / line_bytes, last = (at + bytes - 1) / line_bytes;
-    for (const u64 line : {first, last}) {
-      if (line - base < 64) near |= 1ull << (line - base);
-      else far[far_count++] = line;
-    }
+    lines[count++] = at / line_bytes;
+    lines[count++] = (at + bytes - 1) / line_bytes;
   }
-  if (!far_count) return u32(std::popcount(near));
-  std::sort(far.begin(), far.begin() + far_count);
-  return u32(std::popcount(near)) + u32(std::unique(far.begin(), far.begin() + far_count) - far.begin());
+  std::sort(lines.begin(), lines.begin() + count);
+  return u32(std::unique(lines.begin(), lines.begin() + count) - lines.begin());
 }
 
 }  // namespace amlm::isa

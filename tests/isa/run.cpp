@@ -197,7 +197,8 @@ TEST_CASE("buffer accesses: raw, structured, swizzled, and out of range dword by
   for (const Mode mode : {Mode::strict, Mode::fast}) {
     std::vector<u32> in(32 * 4);
     for (u32 i = 0; i < in.size(); ++i) in[i] = 1000 + i;
-    // s[8:11]: raw, 4 bytes short of 31 elements of 16; s[12:15]: stride 16, 20 records; s[16:19]: swizzled, 8 indices, 4 bytes
+    // s[8:11]: raw, 4 bytes short of 31 elements of 16; s[12:15]: stride 16, 20 records;
+    // s[16:19]: swizzled, 8 indices, 4 bytes
     const Outcome outcome = run_body(R"(
       s_mov_b64 s[8:9], s[6:7]
       s_mov_b32 s10, 31*16-4
