@@ -34,7 +34,8 @@ def main():
         holds = abs(off) <= TOLERANCE
         failures += not holds
         ours = f'{got["perplexity"]:.4f} ± {got["standard_error"]:.5f}'
-        print(f'{kind:7} {options.chunks} windows: {ours}, llama.cpp {wanted:.4f} ({off * 100:+.3f} %){"" if holds else " FAILED"}', flush=True)
+        print(f'{kind:7} {options.chunks} windows: {ours}, llama.cpp {wanted:.4f} ({off * 100:+.3f} %)'
+              f'{"" if holds else " FAILED"}', flush=True)
     if not ran:
         sys.exit(SKIPPED)
     sys.exit(1 if failures else 0)
