@@ -1,11 +1,16 @@
 // The plain forward pass against llama.cpp: file, tokenizer, configuration and block layouts, with no GPU in between.
 //   reference_greedy MODEL REFERENCE_JSON [TOKENS [PROMPTS]]
+//   reference_greedy --gaps REFERENCE_JSON FOLDER     writes tests/e2e/exact_gaps.json to stdout: for each prompt and
+//     file, the difference between the two best logits where the ids are llama.cpp's
 // Compares the prompt ids and the first TOKENS greedy ids; a first difference is let pass only where the reference's
 // own two best candidates are closer than 0.05 (llama.cpp rounds activations to 8 bits on the CPU).
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "engine/model/model.h"
@@ -32,6 +37,36 @@ int compare(reference::Llama& llama, const std::vector<u32>& prompt, const std::
     logits = llama.step(id);
   }
   return -1;
+}
+
+// Best logit less the second best, at each of the wanted ids.
+std::vector<f64> exact_gaps(reference::Llama& llama, const std::vector<u32>& prompt, const std::vector<u32>& wanted) {
+  llama.reset();
+  std::vector<f32> logits;
+  for (const u32 id : prompt) logits = llama.step(id);
+  std::vector<f64> gaps;
+  for (const u32 id : wanted) {
+    auto sorted = logits;
+    std::ranges::nth_element(sorted, sorted.begin() + 1, std::greater<>());
+    gaps.push_back(std::round((static_cast<f64>(sorted[0]) - sorted[1]) * 1e5) / 1e5);
+    logits = llama.step(id);
+  }
+  return gaps;
+}
+
+Result<int> write_gaps(const std::string& json_path, const std::filesystem::path& folder) {
+  std::ifstream stream(json_path);
+  const auto json = nlohmann::json::parse(stream);
+  nlohmann::json out = nlohmann::json::array();
+  for (const auto& entry : json["greedy"]) {
+    auto model = TRY(Model::open(folder / entry["file"].get<std::string>()));
+    auto llama = TRY(reference::Llama::load(*model));
+    out.push_back({{"file", entry["file"]}, {"prompt", entry["prompt"]},
+                   {"exact_gaps", exact_gaps(llama, entry["prompt_ids"].get<std::vector<u32>>(),
+                                             entry["ids"].get<std::vector<u32>>())}});
+  }
+  std::printf("%s\n", out.dump().c_str());
+  return 0;
 }
 
 Result<int> run(const std::string& path, const std::string& json_path, size_t count, size_t prompts) {
@@ -65,6 +100,11 @@ Result<int> run(const std::string& path, const std::string& json_path, size_t co
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
   std::string model = argv[1];
+  if (model == "--gaps" && argc == 4) {
+    auto written = amlm::write_gaps(argv[2], argv[3]);
+    if (!written) std::fprintf(stderr, "%s\n", written.error().sentence.c_str());
+    return written ? 0 : 1;
+  }
   const std::filesystem::path demo = std::filesystem::path(argv[2]).parent_path();
   const char* given = std::getenv("AMLM_DEMO_MODELS");
   for (const auto& folder : {demo, std::filesystem::path(given ? given : ""), demo / "../../../shared/demo-model"})
