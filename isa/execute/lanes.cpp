@@ -97,6 +97,8 @@ u32 dpp16_allowed(const Instruction& in, u32 half) {
   return allowed;
 }
 
+}  // namespace
+
 // src0 through DPP. Lanes without a source are not written, or read 0 with BOUND_CTRL (isa.md 4.10).
 bool dpp_lanes(Wave& wave, const Instruction& in, const u32* from, u32* to, u32& write) {
   const bool dpp8 = in.encoding == Encoding::dpp8 || in.encoding == Encoding::vop3_dpp8;
@@ -126,6 +128,8 @@ bool dpp_lanes(Wave& wave, const Instruction& in, const u32* from, u32* to, u32&
   std::memcpy(to, result, sizeof result);
   return true;
 }
+
+namespace {
 
 // ---- Modifiers of one source --------------------------------------------------------------------------------------
 

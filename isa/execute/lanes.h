@@ -115,6 +115,25 @@ bool fetch_modified(Wave& wave, const Step& step, SourceList list, Lanes* lanes,
 void finish_modified(Wave& wave, const Step& step, LaneBuffer& result, const Modified& modified, bool integer_clamped);
 void restore_host(const Modified& modified);
 
+// A DPP instruction without other modifiers: src0's lanes go through DPP after a plain fetch. `to` may be `from`.
+inline bool only_dpp(const Instruction& in) {
+  return in.encoding != Encoding::native && in.encoding != Encoding::vop3 && !in.neg && !in.abs && !in.opsel && !in.omod &&
+         !in.clamp;
+}
+bool dpp_lanes(Wave& wave, const Instruction& in, const u32* from, u32* to, u32& write);
+
+// neg and abs alone, on f32 sources.
+inline bool only_signs(const Instruction& in) {
+  return (in.encoding == Encoding::native || in.encoding == Encoding::vop3) && !in.opsel && !in.omod && !in.clamp;
+}
+inline void modify_signs(const Instruction& in, u32 k, Lanes& lanes, LaneBuffer& buffer) {
+  const bool absolute = (in.abs >> k & 1) != 0, negate = (in.neg >> k & 1) != 0;
+  if (!absolute && !negate) return;
+  const u32 keep = absolute ? 0x7fffffff : ~0u, flip = negate ? 0x80000000 : 0;
+  for (u32 i = 0; i < half_lanes; i++) buffer.low[i] = (lanes.low[i] & keep) ^ flip;
+  lanes.low = buffer.low;
+}
+
 // ---- Signatures ------------------------------------------------------------------------------------------------
 
 template <class F>
@@ -157,6 +176,7 @@ struct Usual<S, std::integer_sequence<u32, i...>> {
   using Value = typename ResultOf<typename S::Result>::Value;
   static constexpr bool f32s = is_f32_like<Value> || (is_f32_like<typename S::template Arg<i>> || ...);
   static constexpr bool f16_f64s = is_f16_f64_like<Value> || (is_f16_f64_like<typename S::template Arg<i>> || ...);
+  static constexpr bool only_f32s = (is_f32_like<typename S::template Arg<i>> && ...);
   static constexpr u32 halves = ((std::is_same_v<typename S::template Arg<i>, Half> ? 1u << i : 0u) | ... | 0u);
   static constexpr u32 fields = (f32s ? mode_f32_fields : 0) | (f16_f64s ? mode_f16_f64_fields : 0);
   static constexpr u32 value = (f32s ? mode_f32_usual : 0) | (f16_f64s ? mode_f16_f64_usual : 0);
@@ -255,8 +275,8 @@ inline __attribute__((always_inline)) u32 apply(std::integer_sequence<u32, i...>
 }
 
 template <class Value>
-inline void write_plain(Wave& wave, const Step& step, const LaneBuffer& result) {
-  const u32 n = step.in.dst.vgpr(), exec = wave.exec();
+inline void write_plain(Wave& wave, const Step& step, const LaneBuffer& result, u32 lanes) {
+  const u32 n = step.in.dst.vgpr(), exec = wave.exec() & lanes;
   if constexpr (sizeof(Value) == 8) {
     write_lanes(wave.vgpr(n), result.low, exec);
     write_lanes(wave.vgpr(n + 1), result.high, exec);
@@ -282,7 +302,10 @@ void vector_op(Wave& wave, const Step& step) {
   LaneBuffer buffers[n], result;
   Lanes lanes[n];
   const Instruction& in = step.in;
-  const bool plain = step.plain && (wave.mode & Expected::fields) == Expected::value;
+  const bool usual = (wave.mode & Expected::fields) == Expected::value;
+  const bool dpp = !step.plain && usual && only_dpp(in);
+  const bool signs = Expected::only_f32s && usual && !step.plain && only_signs(in);
+  const bool plain = usual && (step.plain || dpp || signs);
   Modified modified;
   if (plain) {
     [&]<u32... i>(std::integer_sequence<u32, i...>) {
@@ -290,6 +313,14 @@ void vector_op(Wave& wave, const Step& step) {
            wave, step, last == Last::destination && i == n - 1 ? in.dst : in.src[i], lanes[i], buffers[i]),
        ...);
     }(Indices{});
+    if constexpr (Expected::only_f32s) {
+      if (signs)
+        for (u32 k = 0; k < n; k++) modify_signs(in, k, lanes[k], buffers[k]);
+    }
+    if (dpp) {
+      if (!dpp_lanes(wave, in, lanes[0].low, buffers[0].low, modified.write)) return;
+      lanes[0].low = buffers[0].low;
+    }
   } else {
     if (!fetch_modified(wave, step, {n, last == Last::destination, Expected::halves}, lanes, buffers, modified)) return;
     if constexpr (has_saturating) {
@@ -306,7 +337,7 @@ void vector_op(Wave& wave, const Step& step) {
     if (!plain) restore_host(modified);
     write_mask(wave, in.dst.code, mask & wave.exec() & modified.write);
   } else {
-    if (plain) write_plain<Value>(wave, step, result);
+    if (plain) write_plain<Value>(wave, step, result, modified.write);
     else finish_modified(wave, step, result, modified, false);
     if constexpr (!std::is_same_v<R, Value>) write_mask(wave, in.sdst.code, mask & wave.exec() & modified.write);
   }

@@ -6,6 +6,12 @@
 #include "isa/execute/arithmetic.h"
 #include "isa/execute/silicon_dot.h"
 
+#if defined(__x86_64__) && defined(__linux__) && !defined(__clang__)
+#define AMLM_CLONES __attribute__((target_clones("arch=x86-64-v4", "default")))
+#else
+#define AMLM_CLONES
+#endif
+
 namespace amlm::isa {
 namespace {
 namespace op {
@@ -163,8 +169,11 @@ u32 clamp_f32(u32 value, bool nan_to_zero) {
 }
 
 // a * b + c rounded once to f16, given as an f32 that a further rounding brings there: an f64 sum made odd when inexact.
-AMLM_INLINE f32 fma_for_f16(f32 a, f32 b, f32 c) {
-  return arith::with_nan(arith::to_f32_odd(arith::odd_sum(f64(a) * f64(b), f64(c))), a, b, c);
+AMLM_CLONES void fma_for_f16(const u32* a, const u32* b, const u32* c, u32* out) {
+  for (u32 i = 0; i < half_lanes; i++) {
+    const f32 x = arith::as_f32(a[i]), y = arith::as_f32(b[i]), z = arith::as_f32(c[i]);
+    out[i] = arith::bits(arith::with_nan(arith::to_f32_odd(arith::odd_sum(f64(x) * f64(y), f64(z))), x, y, z));
+  }
 }
 
 bool mix_allowed(Wave& wave, const Instruction& in) {
@@ -198,8 +207,7 @@ void v_fma_mix_half(Wave& wave, const Step& step) {
   mix_source(wave, in, 0, a.low);
   mix_source(wave, in, 1, b.low);
   mix_source(wave, in, 2, c.low);
-  for (u32 i = 0; i < half_lanes; i++)
-    result.low[i] = arith::bits(fma_for_f16(arith::as_f32(a.low[i]), arith::as_f32(b.low[i]), arith::as_f32(c.low[i])));
+  fma_for_f16(a.low, b.low, c.low, result.low);
   narrow_halves(result.low, result.low);
   if ((wave.mode & 0x80) == 0) flush_f16(result.low);
   if (in.clamp) clamp_f16(result.low, (wave.mode & 0x100) != 0);
