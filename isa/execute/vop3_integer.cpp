@@ -167,12 +167,14 @@ void v_perm_b32(Wave& wave, const Step& step) {
   LaneBuffer buffers[2];
   fetch_plain<u32>(wave, step, in.src[0], sources[0], buffers[0]);
   fetch_plain<u32>(wave, step, in.src[1], sources[1], buffers[1]);
-  alignas(64) u32 result[half_lanes] = {};
-  for (u32 byte = 0; byte < 4; byte++) {
-    const u32 s = selector >> (8 * byte) & 7, down = 8 * (s & 3), up = 8 * byte;
-    const u32* from = s >= 4 ? sources[0].low : sources[1].low;
-    for (u32 i = 0; i < half_lanes; i++) result[i] |= (from[i] >> down & 0xff) << up;
-  }
+  const auto from = [&](u32 byte) { return (selector >> (8 * byte) & 4) != 0 ? sources[0].low : sources[1].low; };
+  const auto down = [&](u32 byte) { return 8 * (selector >> (8 * byte) & 3); };
+  const u32 *first = from(0), *second = from(1), *third = from(2), *fourth = from(3);
+  const u32 down0 = down(0), down1 = down(1), down2 = down(2), down3 = down(3);
+  alignas(64) u32 result[half_lanes];
+  for (u32 i = 0; i < half_lanes; i++)
+    result[i] = (first[i] >> down0 & 0xff) | (second[i] >> down1 & 0xff) << 8 | (third[i] >> down2 & 0xff) << 16 |
+                fourth[i] >> down3 << 24;
   write_lanes(wave.vgpr(in.dst.vgpr()), result, wave.exec());
 }
 
