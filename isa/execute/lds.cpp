@@ -174,7 +174,7 @@ u32 swizzle_source(u32 offset, u32 lane) {
     const u32 mask = offset & 0x1f;
     u32 reversed = 0;
     for (u32 bit = 0; bit < 5; ++bit) reversed |= (lane >> bit & 1) << (4 - bit);
-    return (lane & mask) | (reversed >> std::popcount(mask) & ~mask & 0x1f);
+    return (lane & mask) | reversed >> std::popcount(mask);
   }
   if (offset >= 0xc000) {
     const u32 mask = offset & 0x1f, distance = offset >> 5 & 0x1f;

@@ -1,6 +1,8 @@
 // The run loop, memory and LDS: programs that must do what they say, in both modes and every order.
 #include <catch2/catch.hpp>
 
+#include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "isa/execute/wave.h"
@@ -231,6 +233,91 @@ TEST_CASE("buffer accesses: raw, structured, swizzled, and out of range dword by
       CHECK(y[6] == (lane < 31 ? in[lane * 4] >> 16 : 0));
     }
   }
+}
+
+TEST_CASE("fast mode: LDS past the declared size takes no stores and gives 0") {
+  const Outcome outcome = run_body(R"(
+    v_lshlrev_b32 v1, 3, v0
+    v_lshlrev_b32 v2, 5, v0
+    v_mov_b32 v3, 7
+    v_mov_b32 v4, 9
+    ds_store_b64 v2, v[3:4]
+    ds_load_b64 v[5:6], v2
+    s_waitcnt lgkmcnt(0)
+    global_store_b64 v1, v[5:6], s[4:5])", {}, 64, Mode::fast, {.lds_bytes = 512});
+  CHECK(sentence(outcome) == "");
+  for (u32 lane = 0; lane < 32; ++lane) {
+    CHECK(outcome.out[lane * 2] == (lane < 16 ? 7 : 0));
+    CHECK(outcome.out[lane * 2 + 1] == (lane < 16 ? 9 : 0));
+  }
+}
+
+TEST_CASE("the same seed gives the same run, and the order of workgroups follows the seed") {
+  // each workgroup notes its place in the order
+  const std::string body = R"(
+    v_mov_b32 v1, 0
+    v_mov_b32 v2, 1
+    s_mov_b32 exec_lo, 1
+    global_atomic_add_u32 v3, v1, v2, s[4:5] glc
+    s_lshl_b32 s8, s2, 2
+    v_mov_b32 v4, s8
+    s_waitcnt vmcnt(0)
+    global_store_b32 v4, v3, s[4:5] offset:4)";
+  Machine machine;
+  TestBuffer& out = machine.buffer("out", 65 * 4);
+  TestBuffer& arguments = machine.buffer("arguments", 16, access_read);
+  arguments.as<u64>()[0] = out.va;
+  const u64 code = machine.code(assemble("s_load_b128 s[4:7], s[0:1], 0\ns_waitcnt lgkmcnt(0)\n" + body + "\ns_endpgm"));
+  const auto order = [&](u64 seed) {
+    machine.options = {.mode = Mode::strict, .seed = seed, .host_threads = 1};
+    std::fill(out.bytes.begin(), out.bytes.end(), 0);
+    const RunReport report = machine.run(dispatch_of({.code_va = code, .arguments = arguments.va, .groups = 64}));
+    CHECK(!report.fault);
+    return std::vector<u32>(out.as<u32>() + 1, out.as<u32>() + 65);
+  };
+  const auto first = order(5);
+  CHECK(order(5) == first);
+  CHECK(order(6) != first);
+}
+
+// The sequence that LLVM emits for a / b.
+TEST_CASE("division is correctly rounded over all of f32") {
+  constexpr u32 groups = 512, count = groups * 32;
+  static constexpr u32 special[] = {0, 0x80000000, 1, 0x80000001, 0x7fffff, 0x800000, 0x7f7fffff, 0x7f800000, 0x3f800000,
+                                    0x00400000, 0x7f000000, 0x0c000000, 0x73000000};
+  std::vector<u32> in(count * 2);
+  u64 state = 88172645463325252ull;
+  for (u32& x : in) {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    const u32 random = u32(state >> 20);
+    x = state % 3 == 0 ? special[random % std::size(special)] : random;
+  }
+  const Outcome outcome = run_body(R"(
+    v_lshl_add_u32 v10, s2, 5, v0
+    v_lshlrev_b32 v11, 3, v10
+    v_lshlrev_b32 v12, 2, v10
+    global_load_b64 v[14:15], v11, s[6:7]
+    s_waitcnt vmcnt(0)
+    v_div_scale_f32 v1, null, v15, v15, v14
+    v_rcp_f32 v2, v1
+    v_fma_f32 v3, -v1, v2, 1.0
+    v_fmac_f32 v2, v3, v2
+    v_div_scale_f32 v3, vcc_lo, v14, v15, v14
+    v_mul_f32 v4, v3, v2
+    v_fma_f32 v5, -v1, v4, v3
+    v_fmac_f32 v4, v5, v2
+    v_fma_f32 v3, -v1, v4, v3
+    v_div_fmas_f32 v3, v3, v2, v4
+    v_div_fixup_f32 v3, v3, v15, v14
+    global_store_b32 v12, v3, s[4:5])", in, count, Mode::fast, {.groups = groups});
+  CHECK(sentence(outcome) == "");
+  u32 different = 0;
+  for (u32 i = 0; i < count; ++i) {
+    const f32 want = std::bit_cast<f32>(in[2 * i]) / std::bit_cast<f32>(in[2 * i + 1]);
+    const f32 got = std::bit_cast<f32>(outcome.out[i]);
+    different += std::isnan(want) ? !std::isnan(got) : std::bit_cast<u32>(want) != outcome.out[i];
+  }
+  CHECK(different == 0);
 }
 
 TEST_CASE("calls and returns through registers") {
