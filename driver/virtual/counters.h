@@ -29,6 +29,7 @@ class Counters {
   void count(u64 QueueCounters::* which, u64 amount = 1);
   std::string json() const;
   void clear();
+  void after_fork() { new (&mutex_) std::mutex; }
 
  private:
   void trace(const isa::Dispatch& dispatch, const isa::RunReport& report, u64 start_ns);

@@ -55,13 +55,13 @@ void detach(int fd) {
   t.used[fd].store(0, std::memory_order_release);
 }
 
-void detach_all() {
+std::vector<std::shared_ptr<File>> inherited_files() {
   Table& t = table();
-  for (const auto& row : t.rows) t.used[row.first].store(0);
-  new (&t.mutex) std::mutex;   // the parent's other threads may have held it at the fork
-  auto* leaked = new std::unordered_map<int, DescriptorPtr>(std::move(t.rows));
-  (void)leaked;                // their destructors would act on the parent's memory
-  t.rows.clear();
+  new (&t.mutex) std::mutex;
+  std::vector<std::shared_ptr<File>> files;
+  for (const auto& row : t.rows)
+    if (row.second->file) files.push_back(row.second->file);
+  return files;
 }
 
 }  // namespace amlm::vgpu

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "driver/base.h"
 
@@ -24,6 +25,7 @@ using DescriptorPtr = std::shared_ptr<Descriptor>;
 DescriptorPtr descriptor(int fd);
 void attach(int fd, DescriptorPtr what);
 void detach(int fd);                   // before close; drops the last reference outside of any lock
-void detach_all();                     // in the child of a fork: what it inherited has no device behind it
+// In the child of a fork: the files it has inherited. Frees the table of locks that died with the parent's threads.
+std::vector<std::shared_ptr<File>> inherited_files();
 
 }  // namespace amlm::vgpu

@@ -168,7 +168,7 @@ void CommandProcessor::refresh_code(u64 code_va) {
   if (known != vm_.code_hashes.end() && known->second.generation == vm_.code_generation) return;
   const u64 hash = hash_code(mapping->host + (from - mapping->va), size);
   if (known != vm_.code_hashes.end() && known->second.hash != hash) {
-    vm_.executor.forget();
+    vm_.executor->forget();
     vm_.code_hashes.clear();
     vm_.labels.clear();
   }
@@ -188,7 +188,7 @@ CommandProcessor::Step CommandProcessor::dispatch(std::array<u32, 3> dims,
                                 .seed = gpu_.config.seed + vm_.caches.issued,
                                 .instruction_limit = gpu_.config.job_timeout_ms * wave_instructions_per_ms,
                                 .host_threads = gpu_.config.host_threads};
-  return report_run(d, vm_.executor.run(d, vm_.space, visibility(), options));
+  return report_run(d, vm_.executor->run(d, vm_.space, visibility(), options));
 }
 
 CommandProcessor::Step CommandProcessor::report_run(const isa::Dispatch& dispatch, const isa::RunReport& report) {

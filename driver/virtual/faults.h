@@ -30,6 +30,7 @@ class Faults {
   u64 count() const;
   std::string last_json() const;
   void clear();
+  void after_fork() { new (&mutex_) std::mutex; }
 
  private:
   mutable std::mutex mutex_;

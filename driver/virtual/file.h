@@ -82,7 +82,7 @@ struct Vm {
   std::atomic<u32> wanted{0};                // ioctls that wait for it: they go before the next packet
   isa::AddressSpace space;
   std::map<u64, Row> rows;                   // by canonical va
-  isa::Executor executor;
+  std::unique_ptr<isa::Executor> executor = std::make_unique<isa::Executor>();
   struct CodeHash { u64 hash; u64 generation; };
   std::map<u64, CodeHash> code_hashes;       // by code va: what the executor has decoded, and when it was last compared
   u64 code_generation = 1;                   // grows with each instruction cache invalidation and page-table change
@@ -91,6 +91,7 @@ struct Vm {
   uapi::GpuvmFault last_fault{};
   Fences always_valid_fences;
 
+  void after_fork();
   void insert(u64 va, Row row);
   void erase(u64 va);
 };

@@ -20,10 +20,19 @@ std::mutex creation;
 // The span of all CPU mappings ever made: munmap calls outside of it take no lock.
 std::atomic<u64> lowest_mapping{~0ull}, highest_mapping{0};
 
+void before_fork() { the_gpu.load()->mutex.lock(); }
+void after_fork_in_parent() { the_gpu.load()->mutex.unlock(); }
+
 }  // namespace
 
+void after_fork_in_child() {
+  the_gpu.load()->start_over_in_child();
+  the_gpu.load()->mutex.unlock();
+}
+
 Gpu::Gpu()
-    : config(config_from_environment()),
+    : owner_pid(getpid()),
+      config(config_from_environment()),
       pool((config.gtt_bytes + config.vram_bytes) * 4),
       scheduler(*this),
       faults(config.faults_path),
@@ -36,21 +45,24 @@ Gpu& Gpu::instance() {
   if (Gpu* present = the_gpu.load(std::memory_order_acquire)) return *present;
   const std::lock_guard lock(creation);
   if (!the_gpu.load()) {
-    static std::once_flag once;
-    std::call_once(once, [] { pthread_atfork(nullptr, nullptr, &Gpu::after_fork); });
     the_gpu.store(new Gpu, std::memory_order_release);
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
   }
   return *the_gpu.load();
 }
 
 Gpu* Gpu::present() { return the_gpu.load(std::memory_order_acquire); }
 
-// The child has no worker thread and may have inherited held locks: it starts over, and what it inherited answers
-// as a descriptor that is no device (ENOTTY).
-void Gpu::after_fork() {
-  new (&creation) std::mutex;
-  the_gpu.store(nullptr);
-  detach_all();
+// A fork copies handles, contexts and page tables, and shares the memory; the worker and the executor's threads stay with
+// the parent. Every lock but ours may have been held by one of them.
+void Gpu::start_over_in_child() {
+  new (&changed) std::condition_variable;
+  new (&mappings_mutex_) std::mutex;
+  pool.after_fork();
+  faults.after_fork();
+  counters.after_fork();
+  scheduler.after_fork();
+  for (const auto& file : inherited_files()) file->vm->after_fork();
 }
 
 void Gpu::signal(const FencePtr& fence, int error) {

@@ -27,6 +27,7 @@ inline constexpr u64 counter_khz = 99810;    // driver.md 3.7
 class Gpu {
  public:
   static Gpu& instance();
+  const int owner_pid;                       // the process whose GPU this is, or was copied from by fork()
   static Gpu* present();                     // null before the first use
 
   Config config;
@@ -61,7 +62,8 @@ class Gpu {
 
  private:
   Gpu();
-  static void after_fork();
+  friend void after_fork_in_child();
+  void start_over_in_child();
   u64 ahead_ns_ = 0;
   std::mutex mappings_mutex_;
   struct CpuMapping { u64 size_bytes; std::shared_ptr<Bo> bo; };

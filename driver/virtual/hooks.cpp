@@ -39,7 +39,7 @@ __attribute__((destructor)) void at_exit() {
   Gpu* gpu = Gpu::present();
   if (!gpu) return;
   gpu->scheduler.stop();
-  write_counters(*gpu);
+  if (gpu->owner_pid == getpid()) write_counters(*gpu);
 }
 
 }  // namespace

@@ -15,7 +15,16 @@ namespace {
 constexpr u64 first_offset = 1ull << 32;     // as the kernel's: far from offset 0, which is never a buffer
 }
 
-Pool::Pool(u64 capacity_bytes) : capacity_(capacity_bytes) { holes_[first_offset] = capacity_bytes; }
+Pool::Pool(u64 capacity_bytes) : capacity_(capacity_bytes), first_(first_offset) { holes_[first_] = capacity_; }
+
+void Pool::after_fork() {
+  new (&mutex_) std::mutex;
+  first_ = u64(getpid()) << 40;              // sparse: no process comes near 2^40 bytes
+  holes_ = {{first_, capacity_}};
+  // All children extend the one file; it only ever grows.
+  if (fd_ >= 0 && ftruncate(fd_, INT64_MAX / 4096 * 4096) != 0)
+    fatal(std::string("cannot extend the memory of the virtual GPU: ") + strerror(errno));
+}
 
 int Pool::fd() {
   static std::mutex first_use;
@@ -47,6 +56,7 @@ u64 Pool::allocate(u64 size_bytes, u64 alignment_bytes) {
 }
 
 void Pool::release(u64 offset, u64 size_bytes) {
+  if (offset < first_ || offset >= first_ + capacity_) return;   // of the parent, which may still use it
   // Memory handed out again must read as zero, as the kernel's does.
   if (fallocate(fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off_t(offset), off_t(size_bytes)) != 0)
     fatal(std::string("cannot free memory of the virtual GPU: ") + strerror(errno));

@@ -16,11 +16,14 @@ class Pool {
   u64 allocate(u64 size_bytes, u64 alignment_bytes);
   void release(u64 offset, u64 size_bytes);
   int fd();                                  // made at the first use
+  // The child of a fork shares the memory that exists and takes new memory from a range of its own.
+  void after_fork();
   std::atomic<u64> gtt_used{0};              // what buffers of either kind of memory take from GTT
 
  private:
   std::mutex mutex_;                         // buffers die with and without Gpu::mutex held
   u64 capacity_;
+  u64 first_;                                // of the holes; ranges elsewhere are those of a parent process
   int fd_ = -1;
   std::map<u64, u64> holes_;                 // offset -> size
 };

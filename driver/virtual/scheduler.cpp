@@ -33,6 +33,19 @@ void Scheduler::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Scheduler::after_fork() {
+  new (&thread_) std::thread;
+  new (&work_) std::condition_variable;
+  for (const auto& entity : active_) {
+    for (auto& job : entity->queue) {
+      job->scheduled->signalled = job->finished->signalled = true;   // the parent runs it
+      (void)job.release();                                           // its processor may be at work in the parent
+    }
+    entity->queue.clear();
+  }
+  active_.clear();
+}
+
 // One entity after the other gets a turn; when none can go on, a blocked one may be waiting for the CPU: look again
 // soon.
 void Scheduler::loop() {

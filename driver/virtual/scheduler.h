@@ -59,6 +59,7 @@ class Scheduler {
   explicit Scheduler(Gpu& gpu) : gpu_(gpu) {}
   void push(const EntityPtr& entity, JobPtr job);   // with Gpu::mutex held
   void notify() { work_.notify_one(); }             // a fence has signalled: a job may be free to start
+  void after_fork();                                // in the child, which has no thread: drops what was queued
   void stop();                                      // ends the thread after the packet it is at
 
  private:

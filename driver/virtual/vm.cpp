@@ -89,6 +89,14 @@ int update_timeline(Call& call, const uapi::GemVa& args) {
 
 }  // namespace
 
+void Vm::after_fork() {
+  new (&executing) std::mutex;
+  wanted = 0;
+  (void)executor.release();                  // its threads stay with the parent
+  executor = std::make_unique<isa::Executor>();
+  code_hashes.clear();
+}
+
 void Vm::insert(u64 va, Row row) {
   space.insert(make_mapping(va, row));
   rows.emplace(va, std::move(row));
@@ -98,7 +106,7 @@ void Vm::insert(u64 va, Row row) {
 void Vm::erase(u64 va) {
   const auto code = code_hashes.lower_bound(va);
   if (code != code_hashes.end() && code->first < va + rows.at(va).size_bytes) {
-    executor.forget();                       // other code may come to the same addresses
+    executor->forget();                       // other code may come to the same addresses
     code_hashes.clear();
     labels.clear();
   }

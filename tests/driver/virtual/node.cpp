@@ -94,21 +94,34 @@ TEST_CASE("descriptors: dup keeps the device, close ends it") {
   CHECK(call(other, DRM_IOCTL_GEM_CLOSE, &gem_close) == -EBADF);
 }
 
-TEST_CASE("the child of a fork opens a device of its own") {
+TEST_CASE("the child of a fork goes on with what it inherited, and shares the memory") {
   Bench bench;
-  REQUIRE(bench.run(bench.begun()) == 0);                         // a worker thread exists
+  Memory out = bench.memory(page);
+  const auto fill = [&](u32 number) {
+    Stream s = bench.begun();
+    bench.launch(s, {.kernel = "fill", .out = out.va, .number = number});
+    return bench.run(s);
+  };
+  REQUIRE(fill(10) == 0);                                         // worker and executor threads exist
   const pid_t child = fork();
   if (child == 0) {
-    drm_amdgpu_gem_create create{};
-    create.in = {.bo_size = 4096, .alignment = 0, .domains = AMDGPU_GEM_DOMAIN_GTT, .domain_flags = 0};
-    if (call(bench.fd, DRM_IOCTL_AMDGPU_GEM_CREATE, &create) != -ENOTTY) _exit(1);
-    const int fd = open("/dev/dri/renderD128", O_RDWR);
-    _exit(call(fd, DRM_IOCTL_AMDGPU_GEM_CREATE, &create) == 0 && create.out.handle == 1 ? 0 : 2);
+    Memory mine = bench.memory(page);                             // must not be the parent's next memory
+    mine.words[0] = 5;
+    const int error = fill(20);
+    usleep(50'000);
+    _exit(error ? 1 : mine.words[0] == 5 ? 0 : 2);
   }
+  Memory next = bench.memory(page);
+  next.words[0] = 7;
   int status = -1;
   REQUIRE(waitpid(child, &status, 0) == child);
   CHECK(status == 0);
-  CHECK(bench.run(bench.begun()) == 0);
+  CHECK(next.words[0] == 7);
+  CHECK(out.words[1] == 21);                                      // the child's dispatch
+  CHECK(fill(30) == 0);
+  CHECK(out.words[1] == 31);
+  bench.free(out);
+  bench.free(next);
 }
 
 TEST_CASE("an ioctl that this device does not have says so") {
