@@ -34,12 +34,14 @@ Result<f64> parse_real(const std::string& text, const std::string& context) {
 
 Result<std::vector<u8>> buffer_contents(const std::string& source, u64 size_bytes) {
   std::vector<u8> contents;
-  if (source == "random" || source == "iota") {
+  if (source == "random" || source == "iota" || source == "iota_f32") {
     contents.resize(size_bytes);
     u64 state = 1151;
     for (u64 at = 0; at + 4 <= size_bytes; at += 4) {
       state = state * 6364136223846793005ull + 1442695040888963407ull;
-      const u32 word = source == "iota" ? static_cast<u32>(at / 4) : static_cast<u32>(state >> 32);
+      const u32 number = static_cast<u32>(at / 4);
+      const u32 word = source == "iota" ? number : source == "random" ? static_cast<u32>(state >> 32) :
+                       std::bit_cast<u32>(static_cast<f32>(number));
       std::memcpy(contents.data() + at, &word, 4);
     }
     return contents;
@@ -54,7 +56,9 @@ Result<std::vector<u8>> buffer_contents(const std::string& source, u64 size_byte
 
 Result<KernelArgument> parse_buffer(const std::string& value, const std::string& text) {
   const auto equals = value.find('=');
-  KernelArgument argument{.kind = KernelArgument::Kind::buffer, .size_bytes = 8, .bits = 0, .buffer_bytes = 0, .contents = {}};
+  KernelArgument argument;
+  argument.kind = KernelArgument::Kind::buffer;
+  argument.size_bytes = argument.alignment_bytes = 8;
   argument.buffer_bytes = TRY(parse_whole(value.substr(0, equals), text));
   if (argument.buffer_bytes == 0 || argument.buffer_bytes > largest_buffer_bytes)
     return fail(ErrorCode::usage, fmt::format("{}: a buffer has 1 to {} bytes", text, largest_buffer_bytes));
@@ -70,20 +74,30 @@ Result<KernelArgument> parse_kernel_argument(const std::string& text) {
   const std::string kind = text.substr(0, colon);
   const std::string value = colon == std::string::npos ? "" : text.substr(colon + 1);
   KernelArgument argument;
-  if (kind == "buf") return parse_buffer(value, text);
+  const std::string context = fmt::format("--arg {}", text);
+  if (kind == "buf") return parse_buffer(value, context);
   if (kind == "u32" || kind == "i32") {
-    argument.bits = TRY(parse_whole(value, text)) & 0xffffffffu;
+    argument.bits = TRY(parse_whole(value, context));
+    const i64 number = static_cast<i64>(argument.bits);
+    const bool fits = kind == "u32" ? argument.bits <= 0xffffffffu : number >= -0x80000000ll && number <= 0x7fffffffll;
+    if (!fits) return fail(ErrorCode::usage, context + ": does not fit 32 bits");
+    argument.bits &= 0xffffffffu;
   } else if (kind == "u64") {
-    argument.bits = TRY(parse_whole(value, text));
-    argument.size_bytes = 8;
+    argument.bits = TRY(parse_whole(value, context));
+    argument.size_bytes = argument.alignment_bytes = 8;
   } else if (kind == "f32") {
-    argument.bits = std::bit_cast<u32>(static_cast<f32>(TRY(parse_real(value, text))));
+    argument.bits = std::bit_cast<u32>(static_cast<f32>(TRY(parse_real(value, context))));
   } else if (kind == "f16") {
-    const auto half = static_cast<_Float16>(TRY(parse_real(value, text)));
+    const auto half = static_cast<_Float16>(TRY(parse_real(value, context)));
     argument.bits = std::bit_cast<u16>(half);
-    argument.size_bytes = 2;
+    argument.size_bytes = argument.alignment_bytes = 2;
+  } else if (kind == "zero") {
+    const u64 bytes = TRY(parse_whole(value, context));
+    if (bytes == 0 || bytes > 4096) return fail(ErrorCode::usage, context + ": 1 to 4096 bytes");
+    argument.size_bytes = static_cast<u32>(bytes);
+    argument.alignment_bytes = 8;
   } else {
-    return fail(ErrorCode::usage, fmt::format("--arg {}: the kinds are u32, i32, f32, f16, u64 and buf", text));
+    return fail(ErrorCode::usage, fmt::format("--arg {}: the kinds are u32, i32, u64, f32, f16, zero and buf", text));
   }
   return argument;
 }

@@ -1,8 +1,9 @@
 // The arguments of a kernel that `amlm asm --run` starts: `--arg KIND:VALUE`, in order.
 //
 //   u32:7  i32:-1  f32:1.5  u64:0x10  f16:0.5      numbers, at their natural alignment
+//   zero:BYTES       so many zero bytes, at 8 bytes' alignment: what the kernel does not read
 //   buf:BYTES        a zeroed buffer;  buf:BYTES=FILE is filled from FILE, buf:BYTES=random from a fixed seed,
-//                    buf:BYTES=iota with 0, 1, 2, ... as u32
+//                    buf:BYTES=iota with 0, 1, 2, ... as u32, buf:BYTES=iota_f32 with the same as f32
 #pragma once
 
 #include <array>
@@ -16,7 +17,8 @@ namespace amlm::tools {
 struct KernelArgument {
   enum class Kind : u8 { number, buffer };
   Kind kind = Kind::number;
-  u32 size_bytes = 4;            // in the kernarg segment: 2, 4 or 8
+  u32 size_bytes = 4;            // in the kernarg segment
+  u32 alignment_bytes = 4;
   u64 bits = 0;                  // of a number
   u64 buffer_bytes = 0;          // of a buffer
   std::vector<u8> contents;      // of a buffer; shorter than it: zeros follow

@@ -7,13 +7,19 @@
 
 #include "isa/hazards.h"
 #include "isa/tables.h"
+#include "isa/waits.h"
 #include "tools/kernel_symbols.h"
 
 namespace amlm::tools {
 
 namespace {
 
-struct CodeCounts { u32 instructions = 0, valu = 0, salu = 0, smem = 0, vmem = 0, lds = 0, wmma = 0, waits = 0, unknown = 0; };
+constexpr u32 code_end_word = 0xbf9f0000, code_end_padding = 64, lds_granule_bytes = 1024, compute_unit_lds_bytes = 65536;
+
+struct CodeCounts {
+  u32 instructions = 0, valu = 0, salu = 0, smem = 0, vmem = 0, lds = 0, wmma = 0, waits = 0, unknown = 0;
+  u32 sgprs = 0, vgprs = 0;      // highest number named, plus one
+};
 
 void count(isa::OpClass kind, CodeCounts& counts) {
   using enum isa::OpClass;
@@ -29,6 +35,18 @@ void count(isa::OpClass kind, CodeCounts& counts) {
   }
 }
 
+void count_register(const isa::Operand& operand, CodeCounts& counts) {
+  if (!operand.present()) return;
+  if (operand.is_vgpr()) counts.vgprs = std::max(counts.vgprs, operand.vgpr() + operand.count_dw);
+  else if (operand.code < isa::code_vcc_lo) counts.sgprs = std::max(counts.sgprs, u32(operand.code) + operand.count_dw);
+}
+
+void count_registers(const isa::Instruction& in, CodeCounts& counts) {
+  for (const isa::Operand& operand : {in.dst, in.sdst, in.y_dst}) count_register(operand, counts);
+  for (const isa::Operand& operand : in.src) count_register(operand, counts);
+  for (const isa::Operand& operand : in.y_src) count_register(operand, counts);
+}
+
 CodeCounts count_instructions(std::span<const u32> code) {
   CodeCounts counts;
   for (std::size_t at = 0; at < code.size();) {
@@ -40,28 +58,71 @@ CodeCounts count_instructions(std::span<const u32> code) {
     }
     ++counts.instructions;
     count(isa::info(instruction->opcode).op_class, counts);
+    count_registers(*instruction, counts);
     at += instruction->size_dw;
   }
   return counts;
 }
 
-std::string describe(const KernelSymbol& kernel, std::span<const u32> code) {
-  const CodeCounts counts = count_instructions(code);
-  std::string out = fmt::format("{}: {} bytes of code, {} instructions (VALU {}, WMMA {}, SALU {}, SMEM {}, VMEM {}, LDS {}, "
-                                "waits {})\n", kernel.name, kernel.size_bytes, counts.instructions, counts.valu, counts.wmma,
-                                counts.salu, counts.smem, counts.vmem, counts.lds, counts.waits);
-  if (counts.unknown != 0) out += fmt::format("  {} dwords are no gfx1151 instruction\n", counts.unknown);
-  if (kernel.has_descriptor) {
-    const u32 granule = kernel.wave32 ? 8 : 4;
-    const u32 vgprs = ((kernel.rsrc1 & 0x3f) + 1) * granule;
-    out += fmt::format("  wave{}, {} VGPRs, {} bytes of LDS, {} of scratch a lane, {} of arguments; {}; {} of 16 waves a SIMD\n",
-                       kernel.wave32 ? 32 : 64, vgprs, kernel.lds_bytes, kernel.scratch_lane_bytes, kernel.kernarg_bytes,
-                       (kernel.rsrc1 >> 29 & 1) != 0 ? "WGP mode" : "CU mode",
-                       occupancy_waves(kernel.wave32 ? vgprs : vgprs * 2));
+enum class Padding : u8 { without, with };
+
+// The kernel's words; with the s_code_end that follow its symbol, at most as many as the prefetch asks for.
+std::vector<u32> code_of(std::span<const u8> elf, const KernelSymbol& kernel, Padding padding) {
+  std::vector<u32> code(kernel.size_bytes / 4);
+  std::memcpy(code.data(), elf.data() + kernel.file_offset, code.size() * 4);
+  u64 at = kernel.file_offset + kernel.size_bytes;
+  for (u32 i = 0; padding == Padding::with && i < code_end_padding && at + 4 <= elf.size(); ++i, at += 4) {
+    u32 word;
+    std::memcpy(&word, elf.data() + at, 4);
+    if (word != code_end_word) break;
+    code.push_back(word);
   }
-  for (const auto& hazard : isa::find_hazards(code))
-    out += fmt::format("  hazard at +0x{:x}: {}\n", hazard.offset_bytes, hazard.sentence);
-  return out;
+  return code;
+}
+
+std::string place(std::span<const u32> code, const SourceLines& lines, u64 address, u64 offset) {
+  const std::string line = lines.at(address + offset);
+  const auto instruction = offset / 4 < code.size() ? isa::decode(code.subspan(offset / 4)) : std::nullopt;
+  const std::string text = fmt::format("+0x{:x}{}", offset, instruction ? " " + isa::print(*instruction) : "");
+  return line.empty() ? text : fmt::format("{} ({})", line, text);
+}
+
+std::string describe_registers(const KernelSymbol& kernel, const CodeCounts& counts) {
+  const u32 granule = kernel.wave32 ? 8 : 4;
+  const u32 vgprs = ((kernel.rsrc1 & 0x3f) + 1) * granule;
+  const bool wgp = (kernel.rsrc1 >> 29 & 1) != 0;
+  std::string out = fmt::format("  wave{}, {}; {} VGPRs allocated, v0-v{} named; s0-s{} named; {} of 16 waves a SIMD\n",
+                                kernel.wave32 ? 32 : 64, wgp ? "WGP mode" : "CU mode", vgprs,
+                                counts.vgprs == 0 ? 0 : counts.vgprs - 1, counts.sgprs == 0 ? 0 : counts.sgprs - 1,
+                                occupancy_waves(kernel.wave32 ? vgprs : vgprs * 2));
+  out += fmt::format("  {} bytes of arguments, {} of LDS", kernel.kernarg_bytes, kernel.lds_bytes);
+  if (kernel.lds_bytes != 0 && kernel.lds_bytes <= compute_unit_lds_bytes) {
+    const u32 granules = (kernel.lds_bytes + lds_granule_bytes - 1) / lds_granule_bytes;
+    const u32 all = compute_unit_lds_bytes / lds_granule_bytes * (wgp ? 2 : 1);
+    out += fmt::format(" (room for {} workgroups on a {})", all / granules, wgp ? "WGP" : "CU");
+  }
+  return out + fmt::format(", {} of scratch a lane\n", kernel.scratch_lane_bytes);
+}
+
+void describe(std::span<const u8> elf, const KernelSymbol& kernel, const SourceLines& lines, StaticReport& report) {
+  const std::vector<u32> code = code_of(elf, kernel, Padding::without), padded = code_of(elf, kernel, Padding::with);
+  const CodeCounts counts = count_instructions(code);
+  report.text += fmt::format("{}: {} bytes of code, {} instructions (VALU {}, WMMA {}, SALU {}, SMEM {}, VMEM {}, LDS {}, "
+                             "waits {})\n", kernel.name, kernel.size_bytes, counts.instructions, counts.valu, counts.wmma,
+                             counts.salu, counts.smem, counts.vmem, counts.lds, counts.waits);
+  report.text += kernel.has_descriptor ? describe_registers(kernel, counts) : "  no descriptor: a function, not a kernel\n";
+  if (kernel.has_descriptor && kernel.wave32 && counts.vgprs > ((kernel.rsrc1 & 0x3f) + 1) * 8) {
+    report.text += fmt::format("  hazard: v{} is named, and the descriptor allocates {} VGPRs\n", counts.vgprs - 1,
+                               ((kernel.rsrc1 & 0x3f) + 1) * 8);
+    ++report.findings;
+  }
+  const auto tell = [&](const char* kind, const std::vector<isa::Hazard>& found) {
+    for (const auto& hazard : found)
+      report.text += fmt::format("  {}: {}: {}\n", kind, place(code, lines, kernel.address, hazard.offset_bytes), hazard.sentence);
+    report.findings += static_cast<u32>(found.size());
+  };
+  tell("hazard", isa::find_hazards(padded));
+  tell("missing wait", isa::find_missing_waits(code, kernel.wave32 || !kernel.has_descriptor ? 32 : 64));
 }
 
 }  // namespace
@@ -71,14 +132,19 @@ u32 occupancy_waves(u32 vgprs) {
   return std::min(16u, 1536 / (granules * 24));
 }
 
-Result<std::string> static_report(std::span<const u8> elf) {
-  std::string out;
-  for (const auto& kernel : TRY(read_kernel_symbols(elf))) {
-    std::vector<u32> code(kernel.size_bytes / 4);
-    std::memcpy(code.data(), elf.data() + kernel.file_offset, code.size() * 4);
-    out += describe(kernel, code);
-  }
-  return out;
+Result<StaticReport> static_report(std::span<const u8> elf, const SourceLines& lines, const std::string& kernel) {
+  StaticReport report;
+  for (const auto& symbol : TRY(read_kernel_symbols(elf)))
+    if (kernel.empty() || symbol.name == kernel) describe(elf, symbol, lines, report);
+  if (report.text.empty()) return fail(ErrorCode::usage, fmt::format("no kernel named {}", kernel));
+  return report;
+}
+
+Result<std::string> place_in_kernel(std::span<const u8> elf, const SourceLines& lines, const std::string& kernel, u64 offset) {
+  for (const auto& symbol : TRY(read_kernel_symbols(elf)))
+    if (symbol.name == kernel && offset < symbol.size_bytes)
+      return place(code_of(elf, symbol, Padding::without), lines, symbol.address, offset);
+  return fail(ErrorCode::failed, fmt::format("{}+0x{:x} is outside of the code object", kernel, offset));
 }
 
 }  // namespace amlm::tools

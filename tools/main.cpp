@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
   add_vgpu(app, invocation);
   add_ib(app, invocation);
   add_disasm(app, invocation);
+  add_asm(app, invocation);
   try {   // CLI11 reports through exceptions; ours stop here
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -14,6 +14,19 @@ extern char** environ;
 
 namespace amlm::tools {
 
+namespace {
+
+// The environment without LD_PRELOAD: amlm may run under the virtual GPU, and an assembler has no use for it.
+std::vector<char*> environment_of_child() {
+  std::vector<char*> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    if (std::strncmp(*variable, "LD_PRELOAD=", 11) != 0) variables.push_back(*variable);
+  variables.push_back(nullptr);
+  return variables;
+}
+
+}  // namespace
+
 Result<Finished> run_program(const std::vector<std::string>& arguments) {
   int pipe_ends[2];
   if (pipe2(pipe_ends, O_CLOEXEC) != 0) return fail(ErrorCode::file, "no pipe for a child process", errno);
@@ -25,7 +38,7 @@ Result<Finished> run_program(const std::vector<std::string>& arguments) {
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   pid_t child = 0;
-  const int spawn_error = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  const int spawn_error = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environment_of_child().data());
   posix_spawn_file_actions_destroy(&actions);
   close(pipe_ends[1]);
   Finished finished;
