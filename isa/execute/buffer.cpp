@@ -23,7 +23,8 @@ struct Descriptor {
 
 Descriptor descriptor_of(const u32* word) {
   const u32 swizzle = word[1] >> 30;
-  return {.base = word[0] | u64(word[1] & 0xffff) << 32, .stride = word[1] >> 16 & 0x3fff, .records = word[2],
+  const u64 base = word[0] | u64(word[1] & 0xffff) << 32;   // 48 bits: the upper half of the address space is negative
+  return {.base = u64(i64(base << 16) >> 16), .stride = word[1] >> 16 & 0x3fff, .records = word[2],
           .element_bytes = swizzle == 0 ? 0u : swizzle == 1 ? 4u : 16u, .index_stride = 8u << (word[3] >> 21 & 3),
           .add_lane = (word[3] >> 23 & 1) != 0, .range_rule = word[3] >> 28 & 3};
 }
