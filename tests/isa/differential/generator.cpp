@@ -10,19 +10,20 @@ namespace amlm::isa::differential {
 
 namespace {
 
-enum Type { U8, I8, U16, I16, U32, I32, U64, I64, F32, F64, F16, V2I, V2U, type_count };
+enum Type { U8, I8, U16, I16, U32, I32, U64, I64, F32, F64, F16, V2I, V2U, V2F, type_count };
 constexpr const char* names[] = {"u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64",
-                                 "f32", "f64", "f16", "v2i16", "v2u16"};
+                                 "f32", "f64", "f16", "v2i16", "v2u16", "v2f16"};
 
 struct Variable { const char* name; Type type; };
 constexpr Variable divergent[] = {
     {"a0", U8}, {"a1", I8}, {"b0", U16}, {"b1", I16}, {"c0", U32}, {"c1", U32}, {"c2", U32}, {"e0", I32}, {"e1", I32},
     {"e2", I32}, {"g0", U64}, {"g1", U64}, {"k0", I64}, {"k1", I64}, {"x0", F32}, {"x1", F32}, {"x2", F32}, {"y0", F64},
-    {"y1", F64}, {"z0", F16}, {"z1", F16}, {"p0", V2I}, {"p1", V2U}};
+    {"y1", F64}, {"z0", F16}, {"z1", F16}, {"p0", V2I}, {"p1", V2U},
+    {"q0", V2F}, {"q1", V2F}};
 constexpr Variable uniform[] = {{"s0", U32}, {"s1", I32}, {"s2", U64}, {"s3", F32}};
 
 bool is_float(Type t) { return t == F32 || t == F64 || t == F16; }
-bool is_vector(Type t) { return t == V2I || t == V2U; }
+bool is_vector(Type t) { return t == V2I || t == V2U || t == V2F; }
 
 class Writer {
  public:
@@ -86,6 +87,7 @@ class Writer {
       case F64: return fmt::format("({}{}.{})", below(2) ? "-" : "", below(2) ? small : 0, below(100000));
       case F16: return fmt::format("((f16){}{}.{}f)", below(2) ? "-" : "", below(30), below(100));
       case V2I: case V2U: return fmt::format("(({}){{{}, {}}})", names[type], below(60000), below(300));
+      case V2F: return fmt::format("((v2f16){{{}.{}f16, -{}.5f16}})", below(20), below(100), below(20));
       case U64: case I64: return fmt::format("(({}){:#x}ull)", names[type], below(2) ? small : next() << below(24));
       default: return fmt::format("(({}){:#x}u)", names[type], below(2) ? small : u32(next()));
     }
@@ -114,6 +116,7 @@ class Writer {
       }
       case V2I: return fmt::format("(v2i16){{{}, {}}}", expression(I16, depth), expression(I16, depth));
       case V2U: return fmt::format("(v2u16){{{}, {}}}", expression(U16, depth), expression(U16, depth));
+      case V2F: return fmt::format("(v2f16){{{}, {}}}", expression(F16, depth), expression(F16, depth));
       case I32: if (below(3) == 0) return fmt::format("to_i32({})", expression(F32, depth)); break;
       case U32:
         switch (uniform_only_ ? below(3) : below(9)) {
@@ -157,6 +160,7 @@ class Writer {
       if (type != F16 && below(8) == 0) return fmt::format("({} / {})", a, b);
       return fmt::format("({})({} {} {})", names[type], a, one_of("+", "-", "*"), b);
     }
+    if (type == V2F) return fmt::format("({} {} {})", a, one_of("+", "-", "*"), b);
     if (is_vector(type)) {
       if (below(4) == 0) return fmt::format("({} {} ({} & (u16)15))", a, one_of("<<", ">>"), b);
       return fmt::format("({} {} {})", a, one_of("+", "-", "*", "&", "|", "^"), b);
@@ -173,7 +177,8 @@ class Writer {
     const auto e = [&](Type t) { return expression(t, depth); };
     switch (type) {
       case F32:
-        switch (below(4)) {
+        switch (below(5)) {
+          case 4: return fmt::format("__builtin_ldexpf({}, ({} & 63) - 32)", e(F32), e(I32));
           case 0: return fmt::format("__builtin_fmaf({}, {}, {})", e(F32), e(F32), e(F32));
           case 1: return fmt::format("__builtin_sqrtf(__builtin_fabsf({}))", e(F32));
           case 2:
@@ -185,9 +190,16 @@ class Writer {
         return below(2) ? fmt::format("__builtin_fma({}, {}, {})", e(F64), e(F64), e(F64))
                         : fmt::format("__builtin_{}({})", one_of("fabs", "floor", "ceil", "trunc"), e(F64));
       case F16: return fmt::format("(f16)(-{})", e(F16));
-      case I32: return fmt::format("{}_i32({}, {})", one_of("div", "rem"), e(I32), e(I32));
+      case V2F: return fmt::format("(-{})", e(V2F));
+      case I32:
+        if (below(2)) return fmt::format("{}_i32({}, {})", one_of("div", "rem"), e(I32), e(I32));
+        return fmt::format("__builtin_elementwise_{}({}, {})", one_of("min", "max", "add_sat", "sub_sat"), e(I32), e(I32));
       case U32:
-        switch (below(6)) {
+        switch (below(9)) {
+          case 6: return fmt::format("__builtin_elementwise_{}({}, {})", one_of("min", "max", "add_sat", "sub_sat"),
+                                     e(U32), e(U32));
+          case 7: return fmt::format("__builtin_{}32({})", one_of("bitreverse", "bswap"), e(U32));
+          case 8: return fmt::format("__builtin_rotate{}32({}, {})", one_of("left", "right"), e(U32), e(U32));
           case 0: return fmt::format("{}_u32({}, {})", one_of("div", "rem"), e(U32), e(U32));
           case 1: return fmt::format("(u32)__builtin_popcount({})", e(U32));
           case 2: return fmt::format("(u32)__builtin_{}({} | 1u)", one_of("clz", "ctz"), e(U32));
@@ -280,6 +292,7 @@ class Writer {
   s->y0 = (f64)(i32)w[19] * 0x1p-12; s->y1 = (f64)s->x0;
   s->z0 = (f16)((f32)(i32)w[20] * 0x1p-27f); s->z1 = (f16)(f32)(w[21] & 31);
   s->p0 = (v2i16){(i16)w[22], (i16)(w[22] >> 16)}; s->p1 = (v2u16){(u16)w[23], (u16)(w[23] >> 16)};
+  s->q0 = (v2f16){(f16)(f32)(i8)w[20], (f16)((f32)(i16)w[21] * 0x1p-9f)}; s->q1 = (v2f16){(f16)(f32)(u8)w[9], s->z0};
   for (u32 i = 0; i < 8; ++i) s->t[i] = w[i];
   s->s0 = uni[0]; s->s1 = (i32)uni[1]; s->s2 = uni[2] | (u64)uni[3] << 32; s->s3 = (f32)(i32)uni[4] * 0x1p-16f;
 )";
@@ -319,6 +332,7 @@ class Writer {
   o[25] = bits16(s->z0); o[26] = bits16(s->z1); o[27] = pair_i(s->p0); o[28] = pair_u(s->p1);
   for (u32 i = 0; i < 8; ++i) o[29 + i] = s->t[i];
   o[37] = s->s0; o[38] = (u32)s->s1; o[39] = (u32)s->s2; o[40] = (u32)(s->s2 >> 32); o[41] = bits32(s->s3);
+  o[42] = bits16(s->q0.x) | bits16(s->q0.y) << 16; o[43] = bits16(s->q1.x) | bits16(s->q1.y) << 16;
 )";
     out_ += text;
   }

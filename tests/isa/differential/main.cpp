@@ -1,7 +1,7 @@
 // Differential test: random C programs, compiled by clang for x86 and for gfx1151 at several levels, must leave the
 // same bytes in memory. A canary patches one opcode in the machine code and must be noticed.
 //
-//   isa-differential [--seed N] [--programs N] [--levels 0123] [--wave64] [--shown N] [--show SEED]
+//   isa-differential [--seed N] [--programs N] [--levels 0123] [--wave64] [--flags FLAGS] [--shown N] [--show SEED]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -160,6 +160,7 @@ struct Arguments {
   u32 programs = 200;
   std::string levels = "0123";
   bool wave64 = false;
+  std::string flags;               // for the gfx1151 side
   u32 shown = 3;
 };
 
@@ -219,7 +220,8 @@ Tally compare_batch(const Options& options, const Arguments& arguments, const st
   }
   const std::string source = unit_for_gpu(programs);
   for (const char level : arguments.levels) {
-    const std::string flags = fmt::format("-O{}{}", level, arguments.wave64 ? " -mwavefrontsize64" : "");
+    const std::string flags = fmt::format("-O{}{}", level, arguments.wave64 ? " -mwavefrontsize64 " : " ") +
+                              arguments.flags;
     GpuUnit unit(options, source, flags);
     for (u32 p = 0; p < programs.size(); ++p) {
       for (const Mode mode : {Mode::fast, Mode::strict}) {
@@ -252,6 +254,7 @@ Arguments parse(int argc, char** argv) {
     else if (word == "--programs") arguments.programs = u32(std::atoi(value()));
     else if (word == "--levels") arguments.levels = value();
     else if (word == "--wave64") arguments.wave64 = true;
+    else if (word == "--flags") arguments.flags = value();
     else if (word == "--shown") arguments.shown = u32(std::atoi(value()));
     else if (word == "--show") {
       std::printf("%s", unit_for_gpu({generate(std::strtoull(value(), nullptr, 0), "p")}).c_str());

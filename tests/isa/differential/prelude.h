@@ -17,6 +17,7 @@ typedef double f64;
 typedef _Float16 f16;
 typedef i16 v2i16 __attribute__((ext_vector_type(2)));
 typedef u16 v2u16 __attribute__((ext_vector_type(2)));
+typedef f16 v2f16 __attribute__((ext_vector_type(2)));
 
 #define GROUP_LANES 64
 #define INPUT_WORDS 24
@@ -45,7 +46,7 @@ typedef struct {
   u32 c0, c1, c2; i32 e0, e1, e2;
   u64 g0, g1; i64 k0, k1;
   f32 x0, x1, x2; f64 y0, y1; f16 z0, z1;
-  v2i16 p0; v2u16 p1;
+  v2i16 p0; v2u16 p1; v2f16 q0, q1;
   u32 t[8];
   u32 s0; i32 s1; u64 s2; f32 s3;      /* the same in all lanes */
 } State;
