@@ -33,7 +33,7 @@ void load(Wave& wave, const Step& step) {
 void buffer_load(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
   const u32* v = &wave.sgpr[in.src[0].code];
-  const u64 base = v[0] | u64(v[1] & 0xffff) << 32;
+  const u64 base = u64(i64((v[0] | u64(v[1] & 0xffff) << 32) << 16) >> 16);   // 48 bits, sign-extended
   const u32 stride = v[1] >> 16 & 0x3fff;
   const u64 size_bytes = stride ? u64(stride) * v[2] : v[2];
   const u64 offset = scalar_offset(wave, in) & ~3ull;
