@@ -61,7 +61,7 @@ struct EmbedArgs {
 
 // qkv_<type>: RMSNorm of x, then q, k, v = W * norm(x) + RoPE on q and k; k and v go into the cache at State::position.
 // One dispatch covers the matrices of one type; several types = several dispatches with no barrier between.
-// Segments are in rows, each a multiple of 2 (RoPE pairs (2i, 2i+1)); a segment with rows 0 is absent.
+// Segments are in rows, each a multiple of head_size; RoPE turns pairs (2i, 2i+1); a segment with rows 0 is absent.
 // Grid: {ceil(q_rows/32) + ceil(k_rows/32) + ceil(v_rows/32), 1, 1}.
 struct QkvArgs {
   Matrix wq, wk, wv;
