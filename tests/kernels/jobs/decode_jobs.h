@@ -38,6 +38,8 @@ Job down_job(Random& random, const MatrixShape& shape);
 Job logits_job(Random& random, const MatrixShape& shape);
 // Each value with a row number of its own choice.
 struct Best { f32 value; u32 row; };
+// Another chip's logits may differ in the last bit. A row number is a tiny f32: logits_job itself checks rows.
+template <> inline constexpr Element element_of<Best> = Element::f32;
 Job argmax_final_job(const std::vector<Best>& best, u32 position, u32 capacity);
 
 }  // namespace amlm::test
