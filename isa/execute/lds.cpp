@@ -1,6 +1,8 @@
 // DS: loads, stores and lane exchanges.
 #include "isa/execute/lds.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "isa/execute/checker.h"
@@ -52,7 +54,8 @@ bool all_inside(const Wave& wave, const u32* address, u32 mask, u32 offset, u32 
   const Group& group = *wave.group;
   if (group.lds_checker) return false;
   u32 high = 0;
-  for (u32 lane = 0; lane < half_lanes; ++lane) high = std::max(high, mask >> lane & 1 ? address[lane] : 0);
+  if (mask == ~0u) for (u32 lane = 0; lane < half_lanes; ++lane) high = std::max(high, address[lane]);
+  else for (u32 lane = 0; lane < half_lanes; ++lane) high = std::max(high, mask >> lane & 1 ? address[lane] : 0);
   return u64(high) + offset + bytes <= group.lds_bytes;
 }
 
