@@ -1,5 +1,5 @@
-// What the kernels execute must not grow unseen: instructions of each job of `amlm selftest`, by class, against counts.txt. A
-// twentieth is let pass.
+// What the kernels execute must not grow unseen: instructions of each job of `amlm selftest`, by class, against
+// counts.txt. A twentieth is let pass.
 // After a change that is meant: kernel_counts > tests/kernels/counts.txt
 #include <fmt/format.h>
 
