@@ -93,7 +93,8 @@ u32 dpp16_allowed(const Instruction& in, u32 half) {
   if (in.row_mask == 0xf && in.bank_mask == 0xf) return ~0u;
   u32 allowed = 0;
   for (u32 quad = 0; quad < 8; quad++)
-    if ((in.row_mask >> (2 * half + quad / 4) & 1) != 0 && (in.bank_mask >> (quad % 4) & 1) != 0) allowed |= 15u << (4 * quad);
+    if ((in.row_mask >> (2 * half + quad / 4) & 1) != 0 && (in.bank_mask >> (quad % 4) & 1) != 0)
+      allowed |= 15u << (4 * quad);
   return allowed;
 }
 

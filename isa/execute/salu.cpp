@@ -192,8 +192,9 @@ void s_movreld_b32(Wave& wave, const Step& step) {
 }
 
 // Hardware registers: id[5:0], first bit[10:6], bits - 1 [15:11] (guide, S_GETREG_B32).
-enum HardwareRegister : u32 { reg_mode = 1, reg_status = 2, reg_sh_mem_bases = 15, reg_flat_scr_lo = 20, reg_flat_scr_hi = 21,
-                              reg_hw_id1 = 23 };
+enum HardwareRegister : u32 {
+  reg_mode = 1, reg_status = 2, reg_sh_mem_bases = 15, reg_flat_scr_lo = 20, reg_flat_scr_hi = 21, reg_hw_id1 = 23,
+};
 
 void s_getreg_b32(Wave& wave, const Step& step) {
   const u32 field = unsigned_immediate(step), first = field >> 6 & 31, count = (field >> 11) + 1;
@@ -243,10 +244,12 @@ void s_denorm_mode(Wave& wave, const Step& step) {
   {Opcode::s_cmpk_##name##_u32, compare_unsigned<op::name<u32>>}
 
 constexpr Binding bindings[] = {
-    BOTH(mov, mov), KEEP_BOTH(cmov, cmov), BOTH(brev, brev), BIND(s_ctz_i32_b32, op::ctz<u32>), BIND(s_ctz_i32_b64, op::ctz<u64>),
+    BOTH(mov, mov), KEEP_BOTH(cmov, cmov), BOTH(brev, brev), BIND(s_ctz_i32_b32, op::ctz<u32>),
+    BIND(s_ctz_i32_b64, op::ctz<u64>),
     BIND(s_clz_i32_u32, op::clz<u32>), BIND(s_clz_i32_u64, op::clz<u64>), BIND(s_cls_i32, op::cls<u32>),
     BIND(s_cls_i32_i64, op::cls<u64>), BIND(s_sext_i32_i8, op::sext8), BIND(s_sext_i32_i16, op::sext16),
-    KEEP_BOTH(bitset0, bitset0), KEEP_BOTH(bitset1, bitset1), BIND(s_bitreplicate_b64_b32, op::bitreplicate), BIND(s_abs_i32, op::abs),
+    KEEP_BOTH(bitset0, bitset0), KEEP_BOTH(bitset1, bitset1), BIND(s_bitreplicate_b64_b32, op::bitreplicate),
+    BIND(s_abs_i32, op::abs),
     BIND(s_bcnt0_i32_b32, op::bcnt0<u32>), BIND(s_bcnt0_i32_b64, op::bcnt0<u64>), BIND(s_bcnt1_i32_b32, op::bcnt1<u32>),
     BIND(s_bcnt1_i32_b64, op::bcnt1<u64>), BOTH(quadmask, quadmask), BOTH(wqm, wqm), BOTH(not, not_),
     EXEC_BOTH(and, exec_and), EXEC_BOTH(or, exec_or), EXEC_BOTH(xor, exec_xor), EXEC_BOTH(nand, exec_nand),

@@ -279,7 +279,8 @@ AMLM_INLINE Sum integer_dot(u32 a, u32 b, bool a_signed, bool b_signed) {
 template <int bits, bool signs>
 void v_dot_integer(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
-  if ((in.neg & (signs ? 4 : 7)) != 0 || in.neg_hi != 0) return wave.raise("undefined", "neg bits of an integer dot product");
+  if ((in.neg & (signs ? 4 : 7)) != 0 || in.neg_hi != 0)
+    return wave.raise("undefined", "neg bits of an integer dot product");
   const bool a_signed = signs && (in.neg & 1) != 0, b_signed = signs && (in.neg & 2) != 0;
   LaneBuffer a, b, c, result;
   const u32* left = packed_source(wave, in, in.src[0], false, a.low);

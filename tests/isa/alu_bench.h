@@ -63,8 +63,9 @@ class Bench {
     }
     wave.step = &step;
     const Format format = in->format;
-    const bool vector = format == Format::vop1 || format == Format::vop2 || format == Format::vopc || format == Format::vop3 ||
-                        format == Format::vop3sd || format == Format::vop3p || format == Format::vopd;
+    const bool vector = format == Format::vop1 || format == Format::vop2 || format == Format::vopc ||
+                        format == Format::vop3 || format == Format::vop3sd || format == Format::vop3p ||
+                        format == Format::vopd;
     const u32 halves = vector && wave.lanes == 64 && !wants_whole_wave(*in) ? 2 : 1;
     for (wave.half = 0; wave.half < halves; wave.half++) step.handler(wave, step);
     wave.half = 0;

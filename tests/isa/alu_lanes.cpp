@@ -167,8 +167,9 @@ TEST_CASE("dot products") {
   for (int round = 0; round < 50; round++) {
     for (u32 lane = 0; lane < 32; lane++)
       for (u32 r = 0; r < 3; r++) bench.v(r, lane) = random();
-    bench.run("v_dot4_i32_iu8 v4, v0, v1, v2 neg_lo:[1,0,0]\nv_dot4_u32_u8 v5, v0, v1, v2\nv_dot8_i32_iu4 v6, v0, v1, v2 neg_lo:[1,1,0]\n"
-              "v_dot4_i32_iu8 v7, v0, v1, v2 neg_lo:[1,1,0] clamp\nv_dot2_f32_f16 v8, v0, v1, v2\nv_dot2_f32_bf16 v9, v0, v1, v2");
+    bench.run("v_dot4_i32_iu8 v4, v0, v1, v2 neg_lo:[1,0,0]\nv_dot4_u32_u8 v5, v0, v1, v2\n"
+              "v_dot8_i32_iu4 v6, v0, v1, v2 neg_lo:[1,1,0]\nv_dot4_i32_iu8 v7, v0, v1, v2 neg_lo:[1,1,0] clamp\n"
+              "v_dot2_f32_f16 v8, v0, v1, v2\nv_dot2_f32_bf16 v9, v0, v1, v2");
     for (u32 lane = 0; lane < 32; lane++) {
       const u32 a = bench.v(0, lane), b = bench.v(1, lane), c = bench.v(2, lane);
       i64 mixed = i32(c), plain = c, fours = i32(c), both = i32(c);
@@ -188,7 +189,8 @@ TEST_CASE("dot products") {
   }
   // Inline constants, captured on gfx1100 (rocjitsu, gfx11_dot2_test): f16 ones in the low half, bf16 ones in both.
   bench.fill(0, half_of(1) | half_of(2) << 16);
-  bench.run("v_dot2_f32_f16 v4, 1.0, v0, 0\nv_dot2_f32_f16 v5, 1.0, v0, 0 op_sel_hi:[0,1,0]\nv_dot2_f32_f16 v6, 1, v0, 0 op_sel_hi:[0,1,0]");
+  bench.run("v_dot2_f32_f16 v4, 1.0, v0, 0\nv_dot2_f32_f16 v5, 1.0, v0, 0 op_sel_hi:[0,1,0]\n"
+            "v_dot2_f32_f16 v6, 1, v0, 0 op_sel_hi:[0,1,0]");
   CHECK(bench.v(4) == 0x3f800000);
   CHECK(bench.v(5) == 0x40400000);
   CHECK(bench.v(6) == 0x34400000);
@@ -368,7 +370,8 @@ TEST_CASE("omod and clamp") {
   bench.fill(0, bits(3.0f));
   bench.fill(1, bits(-0.25f));
   bench.fill(2, 0x7fc00000);
-  bench.run("v_mul_f32_e64 v3, v0, v0 mul:2\nv_add_f32_e64 v4, v0, v1 clamp\nv_add_f32_e64 v5, v1, v1 clamp\nv_add_f32_e64 v6, v2, v0 clamp");
+  bench.run("v_mul_f32_e64 v3, v0, v0 mul:2\nv_add_f32_e64 v4, v0, v1 clamp\nv_add_f32_e64 v5, v1, v1 clamp\n"
+            "v_add_f32_e64 v6, v2, v0 clamp");
   CHECK(bench.v(3) == bits(9.0f));      // IEEE: omod does nothing
   CHECK(bench.v(4) == bits(1.0f));
   CHECK(bench.v(5) == 0);
@@ -438,7 +441,8 @@ TEST_CASE("scalar unit: results and SCC") {
   bench.wave.scc = true;
   bench.s(0) = 0xffffffff;
   bench.s(1) = 0;
-  bench.run("s_addc_u32 s2, s0, s1\ns_cselect_b32 s3, 7, 8\ns_movk_i32 s4, 0x8000\ns_mul_hi_u32 s5, s0, s0\ns_pack_lh_b32_b16 s6, s0, s4");
+  bench.run("s_addc_u32 s2, s0, s1\ns_cselect_b32 s3, 7, 8\ns_movk_i32 s4, 0x8000\ns_mul_hi_u32 s5, s0, s0\n"
+            "s_pack_lh_b32_b16 s6, s0, s4");
   CHECK(bench.s(2) == 0);
   CHECK(bench.s(3) == 7);
   CHECK(bench.s(4) == 0xffff8000);
