@@ -32,7 +32,7 @@ void WaveChecker::begin(Uninitialised uninitialised) {
   for (auto& half : vgpr_ready_) half.fill(0);
   sgpr_ready_ = {0, 1ull << (code_null - 64) | 1ull << (code_exec_lo - 64) | 1ull << (code_exec_hi - 64)};
   scc_ready_ = false;
-  vector_invalidated_ = 0;
+  vector_invalidated_ = lds_sent_ = 0;
   last_valu_ = last_ = nullptr;
 }
 

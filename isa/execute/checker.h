@@ -61,9 +61,12 @@ class WaveChecker {
   void wait_vs(u32 count) { settle(vs_, count); }
   void wait_lgkm(u32 count);
 
-  // DS operations in program order, for LdsChecker: number of the one being run, and how many have been waited for.
+  // All DS operations have read their sources, hence are in the queue of the CU's LDS, which keeps their order.
+  void wait_lds_sent() { lds_sent_ = ds_.issued; }
+
+  // DS operations in program order, for LdsChecker: number of the one being run, and up to which others come after.
   u32 lds_now() const { return ds_.issued + 1; }
-  u32 lds_done() const { return ds_.done; }
+  u32 lds_done() const { return lds_sent_ > ds_.done ? lds_sent_ : ds_.done; }
   u32 stores_now() const { return vs_.issued + 1; }
   u32 stores_done() const { return vs_.done; }
   // Barriers that the workgroup had passed at this wave's last buffer_gl0_inv.
@@ -97,6 +100,7 @@ class WaveChecker {
   std::array<u64, 2> sgpr_ready_;
   bool scc_ready_ = false;
   u32 vector_invalidated_ = 0;
+  u32 lds_sent_ = 0;
   bool may_read_uninitialised_ = false;
   std::array<u32, 2> exec_before_{};
   const Step* last_valu_ = nullptr;

@@ -89,6 +89,15 @@ void waitcnt_lgkmcnt(Wave& wave, const Step& step) {
   if (wave.checker) wave.checker->wait_lgkm(left_of(wave, step.in));
 }
 
+// VM_VSRC (bits 4:2) of 0: vector memory and LDS instructions have read their sources. In CU mode a workgroup's LDS
+// operations then come in that order, which is all that a barrier needs (ACO relies on it); in WGP mode there are
+// two queues.
+void waitcnt_depctr(Wave& wave, const Step& step) {
+  constexpr u32 wgp_mode = 1u << 29;
+  const bool sources_read = (u32(step.in.offset) >> 2 & 7) == 0;
+  if (wave.checker && sources_read && !(wave.group->dispatch->rsrc1 & wgp_mode)) wave.checker->wait_lds_sent();
+}
+
 constexpr u32 message_dealloc_vgprs = 3, message_get_realtime = 0x83;
 
 void sendmsg(Wave& wave, const Step& step) {
@@ -119,7 +128,7 @@ void denorm_mode(Wave& wave, const Step& step) {
 Handler flow_handler_for(const Instruction& in) {
   using enum Opcode;
   switch (in.opcode) {
-    case s_nop: case s_sleep: case s_set_inst_prefetch_distance: case s_clause: case s_delay_alu: case s_waitcnt_depctr:
+    case s_nop: case s_sleep: case s_set_inst_prefetch_distance: case s_clause: case s_delay_alu:
     case s_setprio: case s_wakeup: case s_incperflevel: case s_decperflevel: case s_icache_inv: case s_version:
     case s_waitcnt_expcnt: case s_singleuse_vdst: return nothing;
     case s_endpgm: return end;
@@ -139,6 +148,7 @@ Handler flow_handler_for(const Instruction& in) {
     case s_call_b64: return call;
     case s_waitcnt: return waitcnt;
     case s_wait_idle: return wait_idle;
+    case s_waitcnt_depctr: return waitcnt_depctr;
     case s_waitcnt_vscnt: return waitcnt_vscnt;
     case s_waitcnt_vmcnt: return waitcnt_vmcnt;
     case s_waitcnt_lgkmcnt: return waitcnt_lgkmcnt;

@@ -124,6 +124,12 @@ const Rule rules[] = {
      "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\ns_waitcnt lgkmcnt(0)\n"
      "s_barrier\nds_load_b32 v4, v3",
      {.lanes = 64, .lds_bytes = 512}},
+    // in CU mode it is enough that they have been sent: VM_VSRC 0 says so, VA_VDST 0 does not
+    {"lds-race", "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\n"
+     "s_waitcnt_depctr 0xfff\ns_barrier\nds_load_b32 v4, v3",
+     "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\n"
+     "s_waitcnt_depctr 0xffe3\ns_barrier\nds_load_b32 v4, v3",
+     {.lanes = 64, .lds_bytes = 512}},
     // nor for the loads
     {"lds-race",
      "v_mov_b32 v2, 0\nv_xor_b32 v3, 0x80, v1\nds_store_b32 v1, v2\nds_load_b32 v4, v1\n"
