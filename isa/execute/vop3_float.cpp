@@ -44,6 +44,28 @@ f64 v_ldexp_f64(f64 a, i32 b) { return arith::ldexp(a, b); }
 u32 v_cvt_pk_i16_f32(f32 a, f32 b) { return u32(u16(to_i16(a))) | u32(u16(to_i16(b))) << 16; }
 u32 v_cvt_pk_u16_f32(f32 a, f32 b) { return u32(to_u16(a)) | u32(to_u16(b)) << 16; }
 
+// Normalised integers: scaled, rounded once to nearest even, saturated; NaN gives 0 (captured on gfx1201, rocjitsu).
+u16 signed_norm(f64 x) {
+  const f64 scaled = rndne(x * 32767.0), value = scaled > 32767 ? 32767 : scaled < -32767 ? -32767 : scaled;
+  return u16(i16(is_nan(x) ? 0.0 : value));
+}
+u16 unsigned_norm(f64 x) {
+  const f64 scaled = rndne(x * 65535.0), value = scaled > 65535 ? 65535 : scaled > 0 ? scaled : 0;
+  return u16(i32(value));
+}
+u32 v_cvt_pk_norm_i16_f32(f32 a, f32 b) { return signed_norm(a) | u32(signed_norm(b)) << 16; }
+u32 v_cvt_pk_norm_u16_f32(f32 a, f32 b) { return unsigned_norm(a) | u32(unsigned_norm(b)) << 16; }
+u32 v_cvt_pk_norm_i16_f16(Half a, Half b) { return signed_norm(a.value) | u32(signed_norm(b.value)) << 16; }
+u32 v_cvt_pk_norm_u16_f16(Half a, Half b) { return unsigned_norm(a.value) | u32(unsigned_norm(b.value)) << 16; }
+u16 v_cvt_norm_i16_f16(Half a) { return signed_norm(a.value); }
+u16 v_cvt_norm_u16_f16(Half a) { return unsigned_norm(a.value); }
+// One byte of c replaced; rounded as MODE says.
+u32 v_cvt_pk_u8_f32(f32 a, u32 b, u32 c) {
+  const f32 rounded = __builtin_nearbyintf(a);
+  const u32 byte = rounded > 255 ? 255 : rounded > 0 ? u32(rounded) : 0, shift = 8 * (b & 3);
+  return (c & ~(0xffu << shift)) | byte << shift;
+}
+
 u16 v_dot2_f16_f16(Env env, u32 a, u32 b, u16 c) {
   return silicon::dot2_packed(silicon::Factor::f16, a, b, c, (env.mode >> 23 & 1) != 0);
 }
@@ -145,6 +167,8 @@ constexpr Binding bindings[] = {
     BIND(v_min_f64), BIND(v_max_f64), BIND(v_min3_f32), BIND(v_max3_f32), BIND(v_maxmin_f32), BIND(v_minmax_f32),
     BIND(v_med3_f32), BIND(v_min3_f16), BIND(v_max3_f16), BIND(v_maxmin_f16), BIND(v_minmax_f16), BIND(v_med3_f16),
     BIND(v_ldexp_f32), BIND(v_ldexp_f64), BIND(v_cvt_pk_i16_f32), BIND(v_cvt_pk_u16_f32), BIND(v_dot2_f16_f16),
+    BIND(v_cvt_pk_norm_i16_f32), BIND(v_cvt_pk_norm_u16_f32), BIND(v_cvt_pk_norm_i16_f16),
+    BIND(v_cvt_pk_norm_u16_f16), BIND(v_cvt_norm_i16_f16), BIND(v_cvt_norm_u16_f16), BIND(v_cvt_pk_u8_f32),
     BIND(v_dot2_bf16_bf16), BIND(v_div_scale_f32), BIND(v_div_scale_f64), BIND(v_div_fmas_f32), BIND(v_div_fmas_f64),
     BIND(v_div_fixup_f32), BIND(v_div_fixup_f64), BIND(v_div_fixup_f16),
 };

@@ -176,6 +176,14 @@ AMLM_CLONES void fma_for_f16(const u32* a, const u32* b, const u32* c, u32* out)
   }
 }
 
+// With an addend of 0, which only turns -0 into +0: no sum to make odd.
+AMLM_CLONES void product_for_f16(const u32* a, const u32* b, u32* out) {
+  for (u32 i = 0; i < half_lanes; i++) {
+    const f32 x = arith::as_f32(a[i]), y = arith::as_f32(b[i]);
+    out[i] = arith::bits(arith::with_nan(arith::to_f32_odd(f64(x) * f64(y) + 0.0), x, y));
+  }
+}
+
 bool mix_allowed(Wave& wave, const Instruction& in) {
   if ((wave.mode & 0xf) != 0) wave.raise("not-executed", "v_fma_mix with another rounding mode than nearest even");
   else if (in.omod != 0) wave.raise("undefined", "omod on v_fma_mix");
@@ -206,8 +214,12 @@ void v_fma_mix_half(Wave& wave, const Step& step) {
   LaneBuffer a, b, c, result;
   mix_source(wave, in, 0, a.low);
   mix_source(wave, in, 1, b.low);
-  mix_source(wave, in, 2, c.low);
-  fma_for_f16(a.low, b.low, c.low, result.low);
+  if (in.src[2].code == code_zero && (in.neg & 4) == 0) {
+    product_for_f16(a.low, b.low, result.low);
+  } else {
+    mix_source(wave, in, 2, c.low);
+    fma_for_f16(a.low, b.low, c.low, result.low);
+  }
   narrow_halves(result.low, result.low);
   if ((wave.mode & 0x80) == 0) flush_f16(result.low);
   if (in.clamp) clamp_f16(result.low, (wave.mode & 0x100) != 0);

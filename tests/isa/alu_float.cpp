@@ -145,6 +145,24 @@ TEST_CASE("f32 arithmetic and conversions") {
   });
 }
 
+TEST_CASE("normalised integers and bytes") {
+  const auto snorm = [](f64 x) -> u64 {
+    return std::isnan(x) ? 0 : u64(i64(std::nearbyint(std::clamp(x, -1.0, 1.0) * 32767))) & 0xffff;
+  };
+  const auto unorm = [](f64 x) -> u64 {
+    return std::isnan(x) ? 0 : u64(std::nearbyint(std::clamp(x, 0.0, 1.0) * 65535));
+  };
+  check_all({
+      {"v_cvt_pk_norm_i16_f32 v8, v2, v4", [&](const Words& w) { return snorm(f(w[0])) | snorm(f(w[1])) << 16; }},
+      {"v_cvt_pk_norm_u16_f32 v8, v2, v4", [&](const Words& w) { return unorm(f(w[0])) | unorm(f(w[1])) << 16; }},
+      {"v_cvt_pk_u8_f32 v8, v2, v4, v6",
+       [](const Words& w) {
+         const u64 byte = saturated(std::nearbyint(f(w[0])), 0, 255), at = 8 * (w[1] & 3);
+         return (w[2] & ~(u64{255} << at)) | byte << at;
+       }},
+  });
+}
+
 TEST_CASE("f32 minimum, median, ldexp") {
   check_all({
       {"v_min_f32 v8, v2, v4",
@@ -303,13 +321,14 @@ TEST_CASE("v_fma_mixlo rounds once") {
     for (u32 lane = 0; lane < 32; lane++)
       for (u32 r : {2u, 4u, 6u}) bench.v(r, lane) = (0x3f000000 + random() % 0x01800000) | (random() & 0x80000000);
     bench.v(2, 5) = bits(1.0f), bench.v(4, 5) = bits(1 + 0x1p-11f), bench.v(6, 5) = bits(0x1p-40f);   // just above a tie
-    bench.run("v_fma_mixlo_f16 v8, v2, v4, v6\nv_fma_mixhi_f16 v8, v2, v4, v6\n"
+    bench.run("v_fma_mixlo_f16 v8, v2, v4, v6\nv_fma_mixhi_f16 v8, v2, v4, v6\nv_fma_mixlo_f16 v10, v2, v4, 0\n"
               "v_fma_mix_f32 v9, v2, v4, v6 op_sel:[1,0,0] op_sel_hi:[1,0,0]");
     for (u32 lane = 0; lane < 32; lane++) {
       const f32 x = f(bench.v(2, lane)), y = f(bench.v(4, lane)), z = f(bench.v(6, lane));
       const long double exact = static_cast<long double>(x) * y + z;   // 48 bits and a near exponent: exact
       REQUIRE(u16(bench.v(8, lane)) == to_f16(f64(exact)));
       REQUIRE(bench.v(8, lane) >> 16 == u16(bench.v(8, lane)));
+      REQUIRE(u16(bench.v(10, lane)) == to_f16(f64(x) * y));
       differ += to_f16(f64(std::fma(x, y, z))) != to_f16(f64(exact));
       const f32 half = f32(from_f16(bench.v(2, lane) >> 16));
       REQUIRE((bench.v(9, lane) == bits(std::fma(half, y, z)) || std::isnan(half)));
