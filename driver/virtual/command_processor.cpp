@@ -23,7 +23,7 @@ std::string hex(u64 value) {
 
 CommandProcessor::CommandProcessor(Gpu& gpu, Job& job, u64 start_ns)
     : gpu_(gpu), job_(job), vm_(*job.vm), strict_(gpu.config.mode == isa::Mode::strict), start_ns_(start_ns) {
-  std::mt19937_64 random(gpu.config.seed ^ start_ns);
+  std::mt19937_64 random(gpu.config.seed + job.number);
   for (u32& value : sh_) value = u32(random());
   const std::lock_guard executing(vm_.executing);
   if (job.starts_idle) vm_.caches.completed = vm_.caches.issued;

@@ -18,6 +18,7 @@ Job::Job() = default;
 Job::~Job() = default;
 
 void Scheduler::push(const EntityPtr& entity, JobPtr job) {
+  job->number = ++jobs_;
   entity->queue.push_back(std::move(job));
   if (std::find(active_.begin(), active_.end(), entity) == active_.end()) active_.push_back(entity);
   if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });

@@ -38,6 +38,7 @@ struct Job {
   std::shared_ptr<Bo> user_fence;
   u64 user_fence_offset = 0;
   u64 sequence = 0;
+  u64 number = 0;                             // of this process's jobs, from 1
   std::vector<std::shared_ptr<Bo>> buffers;   // kept alive until the job is done
   std::unique_ptr<CommandProcessor> processor;
   bool starts_idle = false;                   // all earlier work of its VM is known to be done when it starts
@@ -74,6 +75,7 @@ class Scheduler {
   std::condition_variable work_;
   std::vector<EntityPtr> active_;
   bool stopping_ = false;
+  u64 jobs_ = 0;
 };
 
 }  // namespace amlm::vgpu

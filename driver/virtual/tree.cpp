@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <mutex>
 #include <string_view>
 #include <utility>
@@ -161,8 +162,10 @@ const Tree* build() {
   if (::access(tree->root.c_str(), F_OK) != 0) {
     const std::string fresh = tree->root + "." + std::to_string(getpid());
     write_plan(plan, fresh);
-    if (::rename(fresh.c_str(), tree->root.c_str()) != 0 && errno != EEXIST && errno != ENOTEMPTY)
-      fatal("cannot make " + tree->root + ": " + strerror(errno));
+    if (::rename(fresh.c_str(), tree->root.c_str()) != 0) {
+      if (errno != EEXIST && errno != ENOTEMPTY) fatal("cannot make " + tree->root + ": " + strerror(errno));
+      std::filesystem::remove_all(fresh);      // another process was first
+    }
   }
   tree->render = inode_of(tree->root + "/dev/dri/renderD128", tree->device);
   tree->primary = inode_of(tree->root + "/dev/dri/card0", tree->device);
