@@ -56,7 +56,8 @@ void print_piece(std::string_view piece, bool as_json) {
 Result<Generated> generate(const Options& options, const Model& model, Session& session) {
   const Tokenizer& tokenizer = model.tokenizer();
   Generated out;
-  out.prompt_ids = TRY(tokenizer.encode(TRY(read_prompt(options))));
+  const std::string prompt = TRY(read_prompt(options));
+  out.prompt_ids = TRY(tokenizer.encode(prompt));
   if (out.prompt_ids.empty()) return fail(ErrorCode::usage, "the prompt is empty: write -p TEXT or -f FILE");
   if (out.prompt_ids.size() >= session.context())
     return fail(ErrorCode::too_long, fmt::format("the prompt has {} tokens and the context {}: shorten it, or raise --ctx",
