@@ -31,6 +31,9 @@ void number(const char* name, u64& target, u64 scale = 1, u64 lowest = 0) {
 }  // namespace
 
 Config config_from_environment() {
+  // isa/ is compiled for these; without the check an old host would die of SIGILL.
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
+    fatal("the virtual gfx1151 needs a host CPU with AVX2, FMA and F16C");
   Config config;
   const std::string mode = text("AMLM_VGPU_MODE");
   if (mode == "fast") config.mode = isa::Mode::fast;
