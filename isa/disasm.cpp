@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 
@@ -53,6 +54,21 @@ std::string disassemble(std::span<const u32> code, u64 va) {
     at += size_dw;
   }
   return out;
+}
+
+std::size_t program_length(std::span<const u32> code) {
+  u64 furthest = 0;      // in dwords: where a branch leads
+  for (u64 at = 0; at < code.size();) {
+    const auto instruction = decode(code.subspan(at));
+    if (!instruction) return code.size();
+    if (const auto target = branch_target(*instruction, at); target && *target / 4 < code.size())
+      furthest = std::max(furthest, *target / 4);
+    at += instruction->size_dw;
+    const bool goes_on = instruction->opcode != Opcode::s_endpgm && instruction->opcode != Opcode::s_branch &&
+                         instruction->opcode != Opcode::s_setpc_b64 && instruction->opcode != Opcode::s_code_end;
+    if (!goes_on && at > furthest) return at;
+  }
+  return code.size();
 }
 
 }  // namespace amlm::isa

@@ -10,4 +10,8 @@ namespace amlm::isa {
 
 std::string disassemble(std::span<const u32> code, u64 va);
 
+// How many words belong to the program that starts with the first: up to its last instruction that nothing follows and
+// no earlier branch leads past. All of `code` when there is no such end, or a word before it does not decode.
+std::size_t program_length(std::span<const u32> code);
+
 }  // namespace amlm::isa

@@ -186,7 +186,8 @@ void Finder::find_joins() {
   joins.resize(list.size());
   for (const Placed& placed : list)
     if (flow_of(placed.in).has_target)
-      if (const auto target = place_of(placed.offset + 4 * (i64(placed.in.size_dw) + placed.in.offset))) joins[*target] = true;
+      if (const auto target = place_of(placed.offset + 4 * (i64(placed.in.size_dw) + placed.in.offset)))
+        joins[*target] = true;
 }
 
 // From a join to where the straight line ends or meets the next join; joins whose state has changed go to `open`.

@@ -109,7 +109,8 @@ Result<std::array<u32, 3>> parse_triple(const std::string& text, const char* opt
     if (i == 3) return fail(ErrorCode::usage, fmt::format("{} {}: write X,Y,Z", option, text));
     const auto comma = std::min(text.find(',', start), text.size());
     const u64 value = TRY(parse_whole(text.substr(start, comma - start), option));
-    if (value == 0 || value > 0xffffffffu) return fail(ErrorCode::usage, fmt::format("{} {}: each is at least 1", option, text));
+    if (value == 0 || value > 0xffffffffu)
+      return fail(ErrorCode::usage, fmt::format("{} {}: each is at least 1", option, text));
     triple[i] = static_cast<u32>(value);
     start = comma + 1;
   }

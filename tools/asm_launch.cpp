@@ -24,6 +24,8 @@ namespace {
 
 constexpr u64 kernarg_limit_bytes = 4096, ib_bytes = 4096;
 
+u64 align(u64 bytes, u64 alignment_bytes) { return (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes; }
+
 struct Dump { std::size_t buffer = 0; std::string file; };
 
 // Everything that can be wrong with the command line is found before a device is opened.
@@ -62,10 +64,10 @@ Result<void> plan_arguments(const LaunchRequest& request, const Kernel& kernel, 
   for (const auto& text : request.arguments) {
     plan.arguments.push_back(TRY(parse_kernel_argument(text)));
     const KernelArgument& argument = plan.arguments.back();
-    bytes = (bytes + argument.alignment_bytes - 1) / argument.alignment_bytes * argument.alignment_bytes + argument.size_bytes;
+    bytes = align(bytes, argument.alignment_bytes) + argument.size_bytes;
     buffers += argument.kind == KernelArgument::Kind::buffer;
   }
-  if (bytes > kernarg_limit_bytes || (bytes + 7) / 8 != (u64(kernel.kernarg_bytes) + 7) / 8)
+  if (bytes > kernarg_limit_bytes || align(bytes, 8) != align(kernel.kernarg_bytes, 8))
     return fail(ErrorCode::usage, fmt::format("{} takes {} bytes of arguments; the --arg options make {}{}", kernel.name,
                                               kernel.kernarg_bytes, bytes, bytes < kernel.kernarg_bytes ?
                                               " (--arg zero:BYTES stands for what it does not read)" : ""));
@@ -74,8 +76,8 @@ Result<void> plan_arguments(const LaunchRequest& request, const Kernel& kernel, 
     char* end = nullptr;
     const u64 index = std::strtoull(dump.c_str(), &end, 10);
     if (colon == std::string::npos || colon == 0 || end != dump.c_str() + colon || index >= buffers)
-      return fail(ErrorCode::usage, fmt::format("--dump {}: write N:FILE, with N one of the {} buffers, counted from 0", dump,
-                                                buffers));
+      return fail(ErrorCode::usage, fmt::format("--dump {}: write N:FILE, with N one of the {} buffers, counted from 0",
+                                                dump, buffers));
     plan.dumps.push_back({index, dump.substr(colon + 1)});
   }
   return {};
@@ -113,10 +115,11 @@ Result<Memory> prepare(Device& device, const Plan& plan) {
   memory.stamps = TRY(allocate(device, 4096, "timestamps"));
   u64 offset = 0;
   for (const auto& argument : plan.arguments) {
-    offset = (offset + argument.alignment_bytes - 1) / argument.alignment_bytes * argument.alignment_bytes;
+    offset = align(offset, argument.alignment_bytes);
     u64 bits = argument.bits;
     if (argument.kind == KernelArgument::Kind::buffer) {
-      memory.buffers.push_back(TRY(allocate(device, argument.buffer_bytes, fmt::format("buffer {}", memory.buffers.size()))));
+      const std::string label = fmt::format("buffer {}", memory.buffers.size());
+      memory.buffers.push_back(TRY(allocate(device, argument.buffer_bytes, label)));
       std::memcpy(memory.buffers.back().data(), argument.contents.data(), argument.contents.size());
       bits = memory.buffers.back().va();
     }
@@ -160,8 +163,9 @@ std::string describe_fault(const Kernel& kernel, std::span<const u8> elf, const 
   if (!fault.is_object()) return {};
   const u64 pc = std::strtoull(fault.value("pc", "0").c_str(), nullptr, 0);
   const std::string sentence = fault.value("sentence", "");
-  const auto place = pc < kernel.code_va ? Result<std::string>("") : place_in_kernel(elf, lines, kernel.name, pc - kernel.code_va);
-  return place && !place->empty() ? fmt::format("fault at {}: {}", *place, sentence) : "fault: " + sentence;
+  if (pc < kernel.code_va) return "fault: " + sentence;
+  const auto place = place_in_kernel(elf, lines, kernel.name, pc - kernel.code_va);
+  return place ? fmt::format("fault at {}: {}", *place, sentence) : "fault: " + sentence;
 }
 
 struct Times { std::vector<f64> gpu_us, host_us; };
@@ -191,7 +195,8 @@ Result<void> launch_kernel(const LaunchRequest& request, const Invocation& invoc
   IbBuilder ib(memory.ib);
   ib.begin();
   ib.timestamp(memory.stamps.va());
-  ib.dispatch({.kernel = &kernel, .groups = plan.groups, .group_lanes = plan.group_lanes, .kernarg_va = memory.kernarg.va()});
+  ib.dispatch({.kernel = &kernel, .groups = plan.groups, .group_lanes = plan.group_lanes,
+               .kernarg_va = memory.kernarg.va()});
   ib.timestamp(memory.stamps.va() + 8);
   const BufferView view = ib.finish();
   Queue queue = TRY(Queue::create(*device));

@@ -118,7 +118,8 @@ void describe(std::span<const u8> elf, const KernelSymbol& kernel, const SourceL
   }
   const auto tell = [&](const char* kind, const std::vector<isa::Hazard>& found) {
     for (const auto& hazard : found)
-      report.text += fmt::format("  {}: {}: {}\n", kind, place(code, lines, kernel.address, hazard.offset_bytes), hazard.sentence);
+      report.text += fmt::format("  {}: {}: {}\n", kind, place(code, lines, kernel.address, hazard.offset_bytes),
+                                 hazard.sentence);
     report.findings += static_cast<u32>(found.size());
   };
   tell("hazard", isa::find_hazards(padded));
@@ -140,7 +141,8 @@ Result<StaticReport> static_report(std::span<const u8> elf, const SourceLines& l
   return report;
 }
 
-Result<std::string> place_in_kernel(std::span<const u8> elf, const SourceLines& lines, const std::string& kernel, u64 offset) {
+Result<std::string> place_in_kernel(std::span<const u8> elf, const SourceLines& lines, const std::string& kernel,
+                                    u64 offset) {
   for (const auto& symbol : TRY(read_kernel_symbols(elf)))
     if (symbol.name == kernel && offset < symbol.size_bytes)
       return place(code_of(elf, symbol, Padding::without), lines, symbol.address, offset);

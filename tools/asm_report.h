@@ -21,7 +21,9 @@ struct StaticReport {
 // Of the kernel so named, or of all. An error when `elf` is no code object.
 Result<StaticReport> static_report(std::span<const u8> elf, const SourceLines& lines, const std::string& kernel);
 
-// "scale.s:31 (+0x38 v_mul_f32_e32 v2, s3, v2)"; without a source line "+0x38 (...)". The offset counts from the kernel's start.
-Result<std::string> place_in_kernel(std::span<const u8> elf, const SourceLines& lines, const std::string& kernel, u64 offset);
+// "scale.s:31 (+0x38 v_mul_f32_e32 v2, s3, v2)"; without a source line "+0x38 ...". The offset counts from the start
+// of the kernel.
+Result<std::string> place_in_kernel(std::span<const u8> elf, const SourceLines& lines, const std::string& kernel,
+                                    u64 offset);
 
 }  // namespace amlm::tools

@@ -25,5 +25,6 @@ void add_vgpu(CLI::App& app, Invocation& invocation);
 void add_ib(CLI::App& app, Invocation& invocation);
 void add_disasm(CLI::App& app, Invocation& invocation);
 void add_asm(CLI::App& app, Invocation& invocation);
+void add_trace(CLI::App& app, Invocation& invocation);
 
 }  // namespace amlm::tools

@@ -1,13 +1,13 @@
-// amlm disasm: one of amlm's own kernels, or the kernels of a code object, as assembly.
+// amlm disasm: a kernel of amlm's own, of a code object, or plain machine code, as assembly.
 #include <fmt/format.h>
+
 #include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "isa/disasm.h"
 #include "kernels/kernels.h"
 #include "tools/commands.h"
+#include "tools/files.h"
 #include "tools/kernel_symbols.h"
 #include "tools/terminal.h"
 
@@ -16,17 +16,20 @@ namespace amlm::tools {
 namespace {
 
 struct Options {
-  std::string kernel, file;
+  std::string kernel, file, raw;
+  std::string at = "0";
   bool list = false;
 };
 
-Result<std::vector<u8>> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(ErrorCode::file, fmt::format("{} cannot be opened: {}", path, std::strerror(errno)), errno);
-  return std::vector<u8>(std::istreambuf_iterator<char>(file), {});
+Result<void> disassemble_raw(const Options& options) {
+  const u64 va = TRY(parse_address(options.at, "--at"));
+  const std::vector<u32> words = TRY(read_words(options.raw));
+  std::printf("%s", isa::disassemble(words, va).c_str());
+  return {};
 }
 
 Result<void> disassemble_kernels(const Options& options) {
+  if (!options.raw.empty()) return disassemble_raw(options);
   std::vector<u8> bytes;
   if (options.file.empty()) {
     const auto embedded = kernels::code_object();
@@ -55,11 +58,15 @@ Result<void> disassemble_kernels(const Options& options) {
 }  // namespace
 
 void add_disasm(CLI::App& app, Invocation& invocation) {
-  auto* command = app.add_subcommand("disasm", "Prints a kernel as assembly");
+  auto* command = app.add_subcommand("disasm", "Prints a kernel, or plain machine code, as assembly");
   auto options = std::make_shared<Options>();
-  command->add_option("kernel", options->kernel, "name of the kernel; all when left out");
-  command->add_option("--file", options->file, "a code object (.co) instead of amlm's own kernels")->type_name("FILE");
-  command->add_flag("--list", options->list, "names and sizes only");
+  auto* kernel = command->add_option("kernel", options->kernel, "name of the kernel; all when left out");
+  auto* file = command->add_option("--file", options->file, "a code object (.co) instead of amlm's own kernels")
+                   ->type_name("FILE");
+  auto* list = command->add_flag("--list", options->list, "names and sizes only");
+  auto* raw = command->add_option("--raw", options->raw, "plain machine code; -: hexadecimal words on standard input")
+                  ->type_name("FILE")->excludes(file)->excludes(kernel)->excludes(list);
+  command->add_option("--at", options->at, "address of the first byte of --raw")->type_name("VA")->needs(raw);
   command->callback([options, &invocation] {
     auto done = disassemble_kernels(*options);
     invocation.exit_code = done ? 0 : report(done.error());

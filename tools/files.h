@@ -12,6 +12,11 @@ namespace amlm::tools {
 Result<std::vector<u8>> read_file(const std::string& path);
 Result<void> write_file(const std::string& path, std::span<const u8> bytes);
 
+// The dwords of a binary file; of "-", hexadecimal words on standard input, with or without 0x. At most 256 MiB.
+Result<std::vector<u32>> read_words(const std::string& path);
+// "0x100070120" or decimal, as option `option` gives it.
+Result<u64> parse_address(const std::string& text, const char* option);
+
 // A folder that goes away with everything in it. `path` is empty when it could not be made.
 struct TemporaryFolder {
   std::string path;

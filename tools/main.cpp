@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
   add_ib(app, invocation);
   add_disasm(app, invocation);
   add_asm(app, invocation);
+  add_trace(app, invocation);
   try {   // CLI11 reports through exceptions; ours stop here
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

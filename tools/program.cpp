@@ -52,7 +52,8 @@ Result<Finished> run_program(const std::vector<std::string>& arguments) {
   }
   close(pipe_ends[0]);
   if (spawn_error != 0)
-    return fail(ErrorCode::file, fmt::format("{} cannot be started: {}", arguments[0], std::strerror(spawn_error)), spawn_error);
+    return fail(ErrorCode::file, fmt::format("{} cannot be started: {}", arguments[0], std::strerror(spawn_error)),
+                spawn_error);
   return finished;
 }
 
@@ -67,8 +68,9 @@ Result<std::string> find_llvm_program(const std::vector<std::string>& names) {
       if (std::isdigit(static_cast<unsigned char>(*digits)) && std::atoi(digits) >= 19) return name;
     }
   }
-  return fail(ErrorCode::file, fmt::format("{} (LLVM 19 or later) is not on PATH: install {} (Debian), llvm and lld elsewhere",
-                                           names.front(), names.front().starts_with("ld") ? "lld-19" : "llvm-19"));
+  const char* package = names.front().starts_with("ld") ? "lld-19" : "llvm-19";
+  return fail(ErrorCode::file, fmt::format("{} (LLVM 19 or later) is not on PATH: install {} (Debian), llvm, lld elsewhere",
+                                           names.front(), package));
 }
 
 }  // namespace amlm::tools

@@ -53,6 +53,7 @@ Config config_from_environment() {
   config.counters_path = text("AMLM_VGPU_COUNTERS");
   config.record_path = text("AMLM_VGPU_RECORD");
   config.trace_path = text("AMLM_VGPU_TRACE");
+  config.trace_code_path = text("AMLM_VGPU_TRACE_CODE");
   config.inject = text("AMLM_VGPU_INJECT");
   return config;
 }

@@ -20,7 +20,8 @@ struct Config {
   std::string faults_path;              // AMLM_VGPU_FAULTS: JSON lines
   std::string counters_path;            // AMLM_VGPU_COUNTERS: JSON, written at exit
   std::string record_path;              // AMLM_VGPU_RECORD: ioctl answers of a real machine
-  std::string trace_path;               // AMLM_VGPU_TRACE: one JSON line a dispatch
+  std::string trace_path;               // AMLM_VGPU_TRACE: one JSON line a dispatch; %p is the process's id
+  std::string trace_code_path;          // AMLM_VGPU_TRACE_CODE: a folder for the code of each traced kernel
   std::string inject;                   // AMLM_VGPU_INJECT
 };
 

@@ -1,8 +1,6 @@
 #include "driver/virtual/counters.h"
 
-#include "driver/virtual/config.h"
 #include "driver/virtual/faults.h"
-#include "driver/virtual/real.h"
 
 namespace amlm::vgpu {
 
@@ -45,27 +43,22 @@ void append(std::string& out, const isa::Counters& counts) {
 
 }  // namespace
 
-// Complete events of the trace format that Perfetto and chrome://tracing read, one a line.
-void Counters::trace(const isa::Dispatch& dispatch, const isa::RunReport& report, u64 start_ns) {
-  if (!trace_file_) trace_file_ = real::fopen(trace_path_.c_str(), "we");
-  if (!trace_file_) fatal("cannot write AMLM_VGPU_TRACE=" + trace_path_);
-  fputs(ftell(trace_file_) == 0 ? "[" : ",", trace_file_);
-  std::string counts = "{";
-  append(counts, report.counters);
-  fprintf(trace_file_,
-          "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":%s,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"groups\":[%u,%u,%u],"
-          "\"group_lanes\":[%u,%u,%u],\"wave_lanes\":%u,\"code_va\":\"0x%llx\",\"fault\":%s,\"counts\":%s}}}\n",
-          json_text(dispatch.label).c_str(), double(start_ns) / 1e3, double(report.modelled_ns) / 1e3,
-          dispatch.groups[0], dispatch.groups[1], dispatch.groups[2], dispatch.group_lanes[0], dispatch.group_lanes[1],
-          dispatch.group_lanes[2], dispatch.wave_lanes, static_cast<unsigned long long>(dispatch.code_va),
-          report.fault ? json_text(report.fault->sentence).c_str() : "null", counts.c_str());
+std::string counts_json(const isa::Counters& counts) {
+  std::string out = "{";
+  append(out, counts);
+  return out + '}';
 }
 
-void Counters::add(const isa::Dispatch& dispatch, const isa::RunReport& report, u64 start_ns) {
+void Counters::add(const isa::Dispatch& dispatch, const isa::RunReport& report, u64 start_ns,
+                   const isa::AddressSpace& space) {
   const std::lock_guard lock(mutex_);
   ++queue_.dispatches;
   queue_.modelled_ns += report.modelled_ns;
-  if (!trace_path_.empty()) trace(dispatch, report, start_ns);
+  if (trace_.wanted()) {
+    trace_.dispatch(dispatch, report, space, {.start_ns = start_ns, .barriers = queue_.barriers - traced_.barriers,
+                                              .acquires = queue_.acquires - traced_.acquires});
+    traced_ = queue_;
+  }
   LabelCounters& row = labels_[dispatch.label];
   ++row.dispatches;
   row.modelled_ns += report.modelled_ns;
@@ -100,7 +93,7 @@ std::string Counters::json() const {
 
 void Counters::clear() {
   const std::lock_guard lock(mutex_);
-  queue_ = {};
+  queue_ = traced_ = {};
   labels_.clear();
 }
 

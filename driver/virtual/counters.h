@@ -1,12 +1,12 @@
 // What the virtual GPU has done: totals and sums per dispatch label, as JSON; and, on demand, a line a dispatch.
 #pragma once
 
-#include <cstdio>
 #include <map>
 #include <mutex>
 #include <string>
 
 #include "driver/base.h"
+#include "driver/virtual/trace.h"
 #include "isa/run.h"
 
 namespace amlm::vgpu {
@@ -24,18 +24,17 @@ struct QueueCounters {
 
 class Counters {
  public:
-  explicit Counters(std::string trace_path) : trace_path_(std::move(trace_path)) {}
-  void add(const isa::Dispatch& dispatch, const isa::RunReport& report, u64 start_ns);
+  Counters(std::string trace_path, std::string code_path) : trace_(std::move(trace_path), std::move(code_path)) {}
+  void add(const isa::Dispatch& dispatch, const isa::RunReport& report, u64 start_ns, const isa::AddressSpace& space);
   void count(u64 QueueCounters::* which, u64 amount = 1);
   std::string json() const;
   void clear();
   void after_fork() { new (&mutex_) std::mutex; }
 
  private:
-  void trace(const isa::Dispatch& dispatch, const isa::RunReport& report, u64 start_ns);
   mutable std::mutex mutex_;
-  std::string trace_path_;
-  FILE* trace_file_ = nullptr;               // flushed by exit()
+  Trace trace_;
+  QueueCounters traced_;                     // as they were at the last dispatch
   QueueCounters queue_;
   std::map<std::string, LabelCounters> labels_;
 };

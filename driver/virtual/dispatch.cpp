@@ -192,7 +192,7 @@ CommandProcessor::Step CommandProcessor::dispatch(std::array<u32, 3> dims,
 }
 
 CommandProcessor::Step CommandProcessor::report_run(const isa::Dispatch& dispatch, const isa::RunReport& report) {
-  gpu_.counters.add(dispatch, report, time_ns());
+  gpu_.counters.add(dispatch, report, time_ns(), vm_.space);
   modelled_ns_ += report.modelled_ns;
   if (!report.fault) return Step::next;
   const isa::Fault& f = *report.fault;
