@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include "isa/disasm.h"
+#include "isa/hazards.h"
+#include "isa/waits.h"
 #include "kernels/kernels.h"
 #include "tools/commands.h"
 #include "tools/files.h"
@@ -18,12 +20,26 @@ namespace {
 struct Options {
   std::string kernel, file, raw;
   std::string at = "0";
-  bool list = false;
+  u32 wave_lanes = 32;
+  bool list = false, check = false;
 };
+
+// Hazards and missing waits, by the address they stand at. What follows cut-out code is not known to be missing.
+Result<void> check_raw(std::vector<u32> words, u64 va, u32 wave_lanes) {
+  auto found = isa::find_missing_waits(words, wave_lanes);
+  words.resize(words.size() + 64, 0xbf9f0000);      // s_code_end
+  for (auto& hazard : isa::find_hazards(words)) found.push_back(std::move(hazard));
+  for (const auto& [offset_bytes, sentence] : found)
+    std::printf("%06llx: %s\n", static_cast<unsigned long long>(va + offset_bytes), sentence.c_str());
+  if (found.empty()) return {};
+  return fail(ErrorCode::failed, fmt::format("{} found by reading the code", found.size() == 1 ? "1 mistake was" :
+                                             fmt::format("{} mistakes were", found.size())));
+}
 
 Result<void> disassemble_raw(const Options& options) {
   const u64 va = TRY(parse_address(options.at, "--at"));
   const std::vector<u32> words = TRY(read_words(options.raw));
+  if (options.check) return check_raw(words, va, options.wave_lanes);
   std::printf("%s", isa::disassemble(words, va).c_str());
   return {};
 }
@@ -67,6 +83,10 @@ void add_disasm(CLI::App& app, Invocation& invocation) {
   auto* raw = command->add_option("--raw", options->raw, "plain machine code; -: hexadecimal words on standard input")
                   ->type_name("FILE")->excludes(file)->excludes(kernel)->excludes(list);
   command->add_option("--at", options->at, "address of the first byte of --raw")->type_name("VA")->needs(raw);
+  auto* check = command->add_flag("--check", options->check, "hazards and missing waits of --raw instead of a listing")
+                    ->needs(raw);
+  command->add_option("--wave", options->wave_lanes, "lanes of a wave, for --check")->check(CLI::IsMember({32, 64}))
+      ->needs(check);
   command->callback([options, &invocation] {
     auto done = disassemble_kernels(*options);
     invocation.exit_code = done ? 0 : report(done.error());

@@ -174,8 +174,8 @@ void add_trace(CLI::App& app, Invocation& invocation) {
                                               "Perfetto: amlm trace -o FILE -- COMMAND ...");
   auto options = std::make_shared<Options>();
   command->add_option("-o,--output", options->output, "the trace, JSON")->required()->type_name("FILE");
-  command->add_option("--code", options->code, "write each kernel's machine code there, for amlm disasm --raw")
-      ->type_name("FOLDER");
+  command->add_option("--code", options->code, "write each kernel's machine code (HASH.bin) and each indirect buffer (.ib) "
+                      "there")->type_name("FOLDER");
   command->add_option("--mode", options->mode, "strict or fast; fast when left out")
       ->check(CLI::IsMember({"strict", "fast"}));
   command->add_option("--seed", options->seed, "order of workgroups and waves");

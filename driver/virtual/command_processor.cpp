@@ -70,6 +70,7 @@ bool CommandProcessor::enter(u64 va, u32 size_dw, const char* how) {
   std::vector<u32> words(size_dw);
   if (size_dw && !read(va, words.data(), u64(size_dw) * 4, {.checked = false})) return false;
   words_ = std::move(words);
+  gpu_.counters.indirect_buffer(va, words_);
   return true;
 }
 

@@ -65,6 +65,11 @@ void Counters::add(const isa::Dispatch& dispatch, const isa::RunReport& report, 
   row.counts.add(report.counters);
 }
 
+void Counters::indirect_buffer(u64 va, std::span<const u32> words) {
+  const std::lock_guard lock(mutex_);
+  trace_.indirect_buffer(va, words);
+}
+
 void Counters::count(u64 QueueCounters::* which, u64 amount) {
   const std::lock_guard lock(mutex_);
   queue_.*which += amount;

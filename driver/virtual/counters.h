@@ -26,6 +26,7 @@ class Counters {
  public:
   Counters(std::string trace_path, std::string code_path) : trace_(std::move(trace_path), std::move(code_path)) {}
   void add(const isa::Dispatch& dispatch, const isa::RunReport& report, u64 start_ns, const isa::AddressSpace& space);
+  void indirect_buffer(u64 va, std::span<const u32> words);      // goes to the trace
   void count(u64 QueueCounters::* which, u64 amount = 1);
   std::string json() const;
   void clear();

@@ -29,7 +29,7 @@ std::vector<u32> code_of(const isa::AddressSpace& space, u64 va) {
 }
 
 // FNV-1a, 64 bits: the same code has the same name in every run and process.
-std::string hash_of(const std::vector<u32>& words) {
+std::string hash_of(std::span<const u32> words) {
   u64 hash = 0xcbf29ce484222325;
   for (const u32 word : words)
     for (u32 shift = 0; shift < 32; shift += 8) hash = (hash ^ (word >> shift & 0xff)) * 0x100000001b3;
@@ -48,12 +48,20 @@ void Trace::open() {
   setvbuf(file_, nullptr, _IOLBF, 1 << 16);
 }
 
-void Trace::keep_code(const std::string& hash, const u8* code, u64 size_bytes) {
-  if (!kept_.insert(hash).second) return;
-  const std::string path = code_folder_ + "/" + hash + ".bin";
+void Trace::keep(const std::string& name, std::span<const u32> words) const {
+  const std::string path = code_folder_ + "/" + name;
   const int fd = real::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0 || ::write(fd, code, size_bytes) != ssize_t(size_bytes)) fatal("cannot write " + path);
+  if (fd < 0 || ::write(fd, words.data(), words.size_bytes()) != ssize_t(words.size_bytes())) fatal("cannot write " + path);
   real::close(fd);
+}
+
+void Trace::indirect_buffer(u64 va, std::span<const u32> words) {
+  if (code_folder_.empty() || words.empty()) return;
+  char place[32], name[64];
+  snprintf(place, sizeof place, "0x%llx", static_cast<unsigned long long>(va));
+  if (!kept_.insert(place + hash_of(words)).second) return;
+  snprintf(name, sizeof name, "%d-%04u-%s.ib", int(getpid()), ++buffer_count_, place);
+  keep(name, words);
 }
 
 void Trace::dispatch(const isa::Dispatch& d, const isa::RunReport& report, const isa::AddressSpace& space,
@@ -62,7 +70,7 @@ void Trace::dispatch(const isa::Dispatch& d, const isa::RunReport& report, const
   if (first) open();
   const std::vector<u32> code = code_of(space, d.code_va);
   const std::string hash = hash_of(code);
-  if (!code_folder_.empty()) keep_code(hash, reinterpret_cast<const u8*>(code.data()), code.size() * 4);
+  if (!code_folder_.empty() && kept_.insert(hash).second) keep(hash + ".bin", code);
   fprintf(file_,
           "%s{\"ph\":\"X\",\"pid\":%d,\"tid\":1,\"name\":%s,\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"code\":\"%s\","
           "\"code_bytes\":%zu,\"code_va\":\"0x%llx\",\"groups\":[%u,%u,%u],\"group_lanes\":[%u,%u,%u],\"wave_lanes\":%u,"

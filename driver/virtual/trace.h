@@ -1,9 +1,11 @@
 // AMLM_VGPU_TRACE: each dispatch as a complete event of the trace format that Perfetto and chrome://tracing read, one a
-// line; and AMLM_VGPU_TRACE_CODE: the machine code of each kernel that was dispatched, as HASH.bin in a folder.
+// line; and AMLM_VGPU_TRACE_CODE: a folder for the machine code of each kernel that was dispatched, HASH.bin, and for each
+// indirect buffer that was read, PID-NUMBER-VA.ib (the same words at the same place once).
 #pragma once
 
 #include <cstdio>
 #include <set>
+#include <span>
 #include <string>
 
 #include "driver/base.h"
@@ -21,14 +23,16 @@ class Trace {
   bool wanted() const { return !path_.empty(); }
   void dispatch(const isa::Dispatch& dispatch, const isa::RunReport& report, const isa::AddressSpace& space,
                 const TracePlace& place);
+  void indirect_buffer(u64 va, std::span<const u32> words);
 
  private:
   void open();
-  void keep_code(const std::string& hash, const u8* code, u64 size_bytes);
+  void keep(const std::string& name, std::span<const u32> words) const;
 
   std::string path_, code_folder_;
   FILE* file_ = nullptr;                     // each line is written at once: the client may be killed
-  std::set<std::string> kept_;
+  std::set<std::string> kept_;               // code and indirect buffers, by content
+  u32 buffer_count_ = 0;
 };
 
 std::string counts_json(const isa::Counters& counts);      // counters.cpp

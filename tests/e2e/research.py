@@ -204,6 +204,11 @@ def test_disasm(bench):
     data = b''.join(struct.pack('<I', int(word, 16)) for word in words.split())
     raw = call(bench.amlm, 'disasm', '--raw', bench.write('code.bin', data))
     expect('disasm of raw bytes', raw.returncode == 0 and words_of(raw.stdout) == words_of(done.stdout), told(raw))
+    late = words.replace('bf8903f7 ', 'bf800000 ')       # s_waitcnt vmcnt(0) -> s_nop 0
+    found = subprocess.run([bench.amlm, 'disasm', '--check', '--raw', '-'], input=late, capture_output=True, text=True)
+    expect('a missing wait in raw code', late != words and found.returncode == 1 and
+           found.stdout.startswith('00003c: uses v1, into which global_load_b32') and found.stdout.count('\n') == 1,
+           told(found))
     bad = subprocess.run([bench.amlm, 'disasm', '--raw', '-'], input='bf810000 xyz', capture_output=True, text=True)
     bench.refuses('what is no hexadecimal word', 2, bad, '"xyz"')
     bench.refuses('half a dword', 8, call(bench.amlm, 'disasm', '--raw', bench.write('odd', b'abc')), '3 bytes')
@@ -250,7 +255,13 @@ def test_trace(bench):
     own = call(bench.amlm, 'disasm', 'argmax_final')
     expect("the traced code is the kernel's", raw.returncode == 0 and words_of(raw.stdout) == words_of(own.stdout),
            told(raw))
-    expect('one code file a kernel', len(os.listdir(code)) == len(names), str(os.listdir(code)))
+    files = os.listdir(code)
+    buffers = sorted(name for name in files if name.endswith('.ib'))
+    expect('one code file a kernel', len(files) - len(buffers) == len(names), str(files))
+    shown = call(bench.amlm, 'ib', '--file', os.path.join(code, buffers[-1])) if buffers else done
+    expect('and the indirect buffers', 'DISPATCH_DIRECT' in shown.stdout, str(files))
+    checks = [call(bench.amlm, 'disasm', '--check', '--raw', os.path.join(code, name)) for name in files if '.bin' in name]
+    expect('no false alarm in traced code', all(check.returncode == 0 for check in checks), told(checks[0]))
     done = call(bench.amlm, 'trace', '-o', output, '--', 'sh', '-c', 'exit 5')
     expect("trace returns the program's exit code", done.returncode == 5 and 'dispatched nothing' in done.stderr,
            told(done))
