@@ -10,8 +10,8 @@ struct Table {
   std::array<Handler, opcode_count> handlers{};
   Table() {
     for (const auto bindings : {vop1_bindings(), vop2_bindings(), vop3_integer_bindings(), vop3_float_bindings(),
-                                vopc_bindings(), vop3p_bindings(), wmma_bindings(), cross_lane_bindings(),
-                                salu_bindings(), salu_float_bindings()})
+                                vop3_special_bindings(), vopc_bindings(), vop3p_bindings(), wmma_bindings(),
+                                cross_lane_bindings(), salu_bindings(), salu_float_bindings()})
       for (const Binding& binding : bindings) {
         Handler& handler = handlers[u32(binding.opcode)];
         check(handler == nullptr, "an opcode is bound once");

@@ -11,6 +11,7 @@ std::span<const Binding> vop1_bindings();
 std::span<const Binding> vop2_bindings();
 std::span<const Binding> vop3_integer_bindings();
 std::span<const Binding> vop3_float_bindings();
+std::span<const Binding> vop3_special_bindings();
 std::span<const Binding> vopc_bindings();
 std::span<const Binding> vop3p_bindings();
 std::span<const Binding> wmma_bindings();

@@ -1,25 +1,15 @@
-// MUBUF: loads, stores and atomics through a buffer descriptor (isa.md 4.11; guide 9.4, 9.6, table 46). Formats other
-// than plain bytes and dwords are not executed.
+// MUBUF: loads and stores of bytes and dwords through a buffer descriptor (isa.md 4.11; guide 9.4, 9.6, table 46). Atomics
+// are in buffer_atomic.cpp, formats in buffer_format.cpp.
+#include "isa/execute/buffer.h"
+
 #include <fmt/format.h>
 
-#include "isa/execute/atomic_ops.h"
-#include "isa/execute/flat.h"
-#include "isa/execute/group.h"
 #include "isa/execute/lane_data.h"
 #include "isa/tables.h"
 
 namespace amlm::isa {
 
 namespace {
-
-struct Descriptor {
-  u64 base;
-  u32 stride, records;
-  u32 element_bytes;          // swizzled: 4 or 16; linear: 0
-  u32 index_stride;
-  bool add_lane;
-  u32 range_rule;
-};
 
 Descriptor descriptor_of(const u32* word) {
   const u32 swizzle = word[1] >> 30;
@@ -29,27 +19,9 @@ Descriptor descriptor_of(const u32* word) {
           .add_lane = (word[3] >> 23 & 1) != 0, .range_rule = word[3] >> 28 & 3};
 }
 
-// Where each lane's bytes are, and the parts that the range rule looks at.
-struct BufferLanes {
-  Descriptor descriptor;
-  u32 scalar_offset;
-  std::array<u32, half_lanes> index, offset;
-  std::array<u64, half_lanes> address;
+}  // namespace
 
-  u64 linear(u32 lane) const { return u64(index[lane]) * descriptor.stride + offset[lane]; }
-
-  // Are bytes up to `to` of the lane's payload in range?
-  bool inside(u32 lane, u32 to) const {
-    const Descriptor& d = descriptor;
-    const bool structured = d.range_rule == 0 || (d.range_rule == 3 && d.element_bytes && d.stride);
-    if (structured) return index[lane] < d.records && u64(offset[lane]) + to <= d.stride;
-    if (d.range_rule == 1) return index[lane] < d.records;
-    if (d.range_rule == 2) return d.records != 0;
-    return linear(lane) + to + scalar_offset <= d.records;
-  }
-};
-
-bool fill(Wave& wave, const Instruction& in, BufferLanes& lanes) {
+bool buffer_lanes(Wave& wave, const Instruction& in, BufferLanes& lanes) {
   const u32* word = &wave.sgpr[in.src[2].code];
   if (word[3] >> 30 != 0) {
     wave.raise("descriptor", fmt::format("s[{}:{}] is not a buffer descriptor (type {})", in.src[2].code,
@@ -78,10 +50,12 @@ bool fill(Wave& wave, const Instruction& in, BufferLanes& lanes) {
   return true;
 }
 
+namespace {
+
 // Dword by dword: each is in range or not by itself.
 bool move_buffer(Wave& wave, const Instruction& in, u32 bytes, Use use, LaneBuffer& data) {
   BufferLanes lanes;
-  if (!fill(wave, in, lanes)) return false;
+  if (!buffer_lanes(wave, in, lanes)) return false;
   const u32 piece = std::min(bytes, 4u);
   for (u32 delta = 0; delta < bytes; delta += piece) {
     u32 mask = 0;
@@ -122,36 +96,6 @@ void store(Wave& wave, const Step& step) {
   move_buffer(wave, step.in, shape.bytes, Use::write, data);
 }
 
-// Out of range: no operation, 0 is returned.
-template <class Op>
-void atomic(Wave& wave, const Step& step) {
-  const Instruction& in = step.in;
-  BufferLanes lanes;
-  if (!wave.exec() || !fill(wave, in, lanes)) return;
-  const u32* a = wave.vgpr(in.src[1].vgpr());
-  u32 mask = 0;
-  for_lanes(wave.exec(), [&](u32 lane) { mask |= u32(lanes.inside(lane, 4)) << lane; });
-  for (u32 left = mask; left; left &= left - 1) {
-    const u32 lane = u32(std::countr_zero(left));
-    if (lanes.address[lane] % 4 == 0) continue;
-    return wave.raise("misaligned", fmt::format("atomic at {:#x}, which is not aligned to 4", lanes.address[lane]),
-                      lanes.address[lane], lane);
-  }
-  LaneHosts hosts;
-  if (!wave.memory->translate(wave, {lanes.address.data(), mask, 4, Use::atomic, true}, hosts)) return;
-  count_global(wave, lanes.address.data(), mask, 4, Use::atomic);
-  LaneArray old{};
-  constexpr bool has_second = std::is_same_v<Op, atomic_ops::cmpswap>;
-  for_lanes(mask, [&](u32 lane) {
-    old[lane] = atomic_ops::apply_shared<Op, u32>(hosts.at(lane, lanes.address[lane]), a[lane],
-                                                  has_second ? a[half_lanes + lane] : 0);
-  });
-  if (!in.dst.present()) return;
-  wave.group->synchronised = true;
-  u32* registers = wave.vgpr(in.dst.vgpr());
-  for_lanes(wave.exec(), [&](u32 lane) { registers[lane] = old[lane]; });
-}
-
 constexpr Shape u8_whole{1}, i8_whole{1, true}, u16_whole{2}, i16_whole{2, true}, b32{4}, b64{8}, b96{12}, b128{16},
     u8_low{1, false, Part::low}, i8_low{1, true, Part::low}, b16_low{2, false, Part::low},
     u8_high{1, false, Part::high}, i8_high{1, true, Part::high}, b16_high{2, false, Part::high};
@@ -183,20 +127,6 @@ Handler buffer_handler_for(Opcode opcode) {
     case buffer_store_b128: return store<b128>;
     case buffer_store_d16_hi_b8: return store<u8_high>;
     case buffer_store_d16_hi_b16: return store<b16_high>;
-    case buffer_atomic_swap_b32: return atomic<atomic_ops::swap>;
-    case buffer_atomic_cmpswap_b32: return atomic<atomic_ops::cmpswap>;
-    case buffer_atomic_add_u32: return atomic<atomic_ops::add>;
-    case buffer_atomic_sub_u32: return atomic<atomic_ops::sub>;
-    case buffer_atomic_min_i32: return atomic<atomic_ops::min_i>;
-    case buffer_atomic_min_u32: return atomic<atomic_ops::min_u>;
-    case buffer_atomic_max_i32: return atomic<atomic_ops::max_i>;
-    case buffer_atomic_max_u32: return atomic<atomic_ops::max_u>;
-    case buffer_atomic_and_b32: return atomic<atomic_ops::and_>;
-    case buffer_atomic_or_b32: return atomic<atomic_ops::or_>;
-    case buffer_atomic_xor_b32: return atomic<atomic_ops::xor_>;
-    case buffer_atomic_inc_u32: return atomic<atomic_ops::inc>;
-    case buffer_atomic_dec_u32: return atomic<atomic_ops::dec>;
-    case buffer_atomic_add_f32: return atomic<atomic_ops::add_f>;
     default: return nullptr;
   }
 }

@@ -34,6 +34,8 @@ FlatLanes flat_lanes(Wave& wave, const Instruction& in);
 Handler flat_handler_for(Opcode opcode);
 Handler flat_atomic_handler_for(Opcode opcode);
 Handler buffer_handler_for(Opcode opcode);
+Handler buffer_atomic_handler_for(Opcode opcode);
+Handler buffer_format_handler_for(Opcode opcode);
 Handler scalar_memory_handler_for(Opcode opcode);
 
 }  // namespace amlm::isa

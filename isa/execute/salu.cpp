@@ -180,15 +180,37 @@ void s_mulk_i32(Wave& wave, const Step& step) {
   wave.set_scalar(step.in.dst.code, wave.scalar(step.in.dst.code, step.in) * u32(signed_immediate(step)));
 }
 
-void s_movrels_b32(Wave& wave, const Step& step) {
-  const u32 from = step.in.src[0].code + wave.sgpr[code_m0];
-  if (from > 105) return wave.raise("register-range", fmt::format("s_movrels reads s{}: SGPRs end at s105", from));
-  wave.set_scalar(step.in.dst.code, wave.sgpr[from]);
+// SGPR `code` + `add`, `count` of them; pairs are even. False: a fault was raised.
+bool relative_sgpr(Wave& wave, u16 code, u32 add, u32 count, u32& number) {
+  number = code + add;
+  if (code <= 105 && number <= 106 - count && number % count == 0) return true;
+  const char* why = code > 105 ? "the base is no SGPR" : number % count ? "pairs start at an even one" : "SGPRs end at s105";
+  wave.raise("register-range", fmt::format("relative move with s{}: {}", number, why));
+  return false;
 }
-void s_movreld_b32(Wave& wave, const Step& step) {
-  const u32 to = step.in.dst.code + wave.sgpr[code_m0];
-  if (to > 105) return wave.raise("register-range", fmt::format("s_movreld writes s{}: SGPRs end at s105", to));
-  wave.sgpr[to] = wave.scalar(step.in.src[0].code, step.in);
+
+template <u32 count>
+void s_movrels(Wave& wave, const Step& step) {
+  u32 from;
+  if (!relative_sgpr(wave, step.in.src[0].code, wave.sgpr[code_m0], count, from)) return;
+  if constexpr (count == 1) wave.set_scalar(step.in.dst.code, wave.sgpr[from]);
+  else wave.set_scalar64(step.in.dst.code, wave.sgpr[from] | u64(wave.sgpr[from + 1]) << 32);
+}
+template <u32 count>
+void s_movreld(Wave& wave, const Step& step) {
+  u32 to;
+  if (!relative_sgpr(wave, step.in.dst.code, wave.sgpr[code_m0], count, to)) return;
+  const Operand& source = step.in.src[0];
+  if constexpr (count == 1) wave.set_scalar(u16(to), wave.scalar(source.code, step.in));
+  else wave.set_scalar64(u16(to), scalar_wide(wave, source.code, step.in, Kind::unsigned_integer));
+}
+// M0[9:0] moves the source, M0[25:16] the destination.
+void s_movrelsd_2_b32(Wave& wave, const Step& step) {
+  const u32 m0 = wave.sgpr[code_m0];
+  u32 from, to;
+  if (!relative_sgpr(wave, step.in.src[0].code, m0 & 0x3ff, 1, from)) return;
+  if (!relative_sgpr(wave, step.in.dst.code, m0 >> 16 & 0x3ff, 1, to)) return;
+  wave.set_scalar(u16(to), wave.sgpr[from]);
 }
 
 // Hardware registers: id[5:0], first bit[10:6], bits - 1 [15:11] (guide, S_GETREG_B32).
@@ -256,7 +278,8 @@ constexpr Binding bindings[] = {
     EXEC_BOTH(nor, exec_nor), EXEC_BOTH(xnor, exec_xnor), EXEC_BOTH(and_not0, exec_and_not0),
     EXEC_BOTH(or_not0, exec_or_not0), EXEC_BOTH(and_not1, exec_and_not1), EXEC_BOTH(or_not1, exec_or_not1),
     WREXEC_BOTH(and_not0, exec_and_not0), WREXEC_BOTH(and_not1, exec_and_not1),
-    {Opcode::s_movrels_b32, s_movrels_b32}, {Opcode::s_movreld_b32, s_movreld_b32},
+    {Opcode::s_movrels_b32, s_movrels<1>}, {Opcode::s_movreld_b32, s_movreld<1>}, {Opcode::s_movrels_b64, s_movrels<2>},
+    {Opcode::s_movreld_b64, s_movreld<2>}, {Opcode::s_movrelsd_2_b32, s_movrelsd_2_b32},
 
     BIND(s_add_u32, op::add_u), BIND(s_sub_u32, op::sub_u), BIND(s_add_i32, op::add_i), BIND(s_sub_i32, op::sub_i),
     BIND(s_addc_u32, op::addc), BIND(s_subb_u32, op::subb), BIND(s_absdiff_i32, op::absdiff), BOTH(lshl, lshl),

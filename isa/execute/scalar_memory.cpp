@@ -72,7 +72,7 @@ Handler scalar_memory_handler_for(Opcode opcode) {
 
 Handler memory_handler_for(const Instruction& in) {
   for (const auto find : {scalar_memory_handler_for, flat_handler_for, flat_atomic_handler_for, buffer_handler_for,
-                          lds_handler_for, lds_atomic_handler_for})
+                          buffer_atomic_handler_for, buffer_format_handler_for, lds_handler_for, lds_atomic_handler_for})
     if (const Handler handler = find(in.opcode)) return handler;
   return nullptr;
 }

@@ -178,6 +178,23 @@ void v_perm_b32(Wave& wave, const Step& step) {
   write_lanes(wave.vgpr(in.dst.vgpr()), result, wave.exec());
 }
 
+// Four sums of 32 bits: the reference against four bytes from each of the first four.
+void v_mqsad_u32_u8(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  if (in.clamp) return wave.raise("not-executed", "v_mqsad_u32_u8 with clamp");
+  Lanes bytes, reference;
+  LaneBuffer buffers[2];
+  fetch_plain<u64>(wave, step, in.src[0], bytes, buffers[0]);
+  fetch_plain<u32>(wave, step, in.src[1], reference, buffers[1]);
+  alignas(64) u32 sums[4][half_lanes];
+  for (u32 i = 0; i < 4; i++) {
+    const u32* old = wave.vgpr(in.src[2].vgpr() + i);
+    for (u32 lane = 0; lane < half_lanes; lane++)
+      sums[i][lane] = op::masked_distances(u32(lane_value<u64>(bytes, lane) >> (8 * i)), reference.low[lane]) + old[lane];
+  }
+  for (u32 i = 0; i < 4; i++) write_lanes(wave.vgpr(in.dst.vgpr() + i), sums[i], wave.exec());
+}
+
 #define BIND(name) {Opcode::name, vector_op<op::name>}
 #define SATURATING(name) {Opcode::v_##name, vector_op<op::v_##name, Last::source, op::sat_##name>}
 constexpr Binding bindings[] = {
@@ -187,7 +204,7 @@ constexpr Binding bindings[] = {
     BIND(v_max3_i16), BIND(v_max3_u16), BIND(v_med3_i16), BIND(v_med3_u16), BIND(v_maxmin_i32), BIND(v_minmax_i32),
     BIND(v_maxmin_u32), BIND(v_minmax_u32), BIND(v_sad_u8), BIND(v_sad_hi_u8), BIND(v_sad_u16), BIND(v_sad_u32),
     BIND(v_msad_u8), BIND(v_qsad_pk_u16_u8), BIND(v_mqsad_pk_u16_u8), BIND(v_xor3_b32),
-    {Opcode::v_perm_b32, v_perm_b32},
+    {Opcode::v_perm_b32, v_perm_b32}, {Opcode::v_mqsad_u32_u8, v_mqsad_u32_u8},
     BIND(v_xad_u32), BIND(v_lshl_add_u32), BIND(v_add_lshl_u32), BIND(v_add3_u32), BIND(v_lshl_or_b32),
     BIND(v_and_or_b32), BIND(v_or3_b32), BIND(v_cndmask_b16), SATURATING(mad_u16), SATURATING(mad_i16),
     SATURATING(mad_u32_u16), SATURATING(mad_i32_i16), SATURATING(add_nc_u16), SATURATING(sub_nc_u16),
