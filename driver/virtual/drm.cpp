@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "driver/virtual/facts.h"
 #include "driver/virtual/handlers.h"
 
 namespace amlm::vgpu {
@@ -17,14 +18,15 @@ void copy_text(const char* text, char* target, __kernel_size_t& length) {
 
 }  // namespace
 
-// 3.61 is Linux 6.12's. The description is how a client can tell that this is not silicon.
+// The description is how a client can tell that this is not silicon, whatever a record says.
 int drm_version(Call&, void* data) {
   auto& version = *static_cast<struct drm_version*>(data);
-  version.version_major = 3;
-  version.version_minor = 61;
-  version.version_patchlevel = 0;
-  copy_text("amdgpu", version.name, version.name_len);
-  copy_text("20150101", version.date, version.date_len);
+  const Facts& facts = gfx1151_facts();
+  version.version_major = static_cast<int>(facts.drm_major);
+  version.version_minor = static_cast<int>(facts.drm_minor);
+  version.version_patchlevel = static_cast<int>(facts.drm_patch);
+  copy_text(facts.drm_name.c_str(), version.name, version.name_len);
+  copy_text(facts.drm_date.c_str(), version.date, version.date_len);
   copy_text("AMD GPU (virtual gfx1151)", version.desc, version.desc_len);
   return 0;
 }

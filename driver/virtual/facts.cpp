@@ -74,7 +74,9 @@ uapi::DeviceInfo device_info() {
 Facts assumed_facts() {
   Facts facts;
   facts.drm_major = 3;
-  facts.drm_minor = 61;
+  facts.drm_minor = 61;      // Linux 6.12's
+  facts.drm_name = "amdgpu";
+  facts.drm_date = "20150101";
   facts.accel_working = 1;
   facts.dev_info = bytes(device_info());
   uapi::HwIpInfo compute{};
