@@ -41,7 +41,10 @@ Error no_permission(const std::string& node) {
 
 Error cannot_open(const std::string& node, int error) {
   if (error == EACCES || error == EPERM) return no_permission(node);
-  if (error == ENOENT) return {ErrorCode::no_device, error, node + " does not exist"};
+  if (error == ENOENT)
+    return {ErrorCode::no_device, error, text("%s does not exist: ls %s shows the render nodes", node.c_str(), node_folder)};
+  if (error == EISDIR || error == ENXIO || error == ENODEV)
+    return {ErrorCode::no_device, error, node + " is not a render node: those are /dev/dri/renderD128 and following"};
   return {ErrorCode::kernel, error, node + " cannot be opened: " + std::strerror(error)};
 }
 
@@ -49,7 +52,9 @@ struct DrmVersion { std::string name, description; int major = 0, minor = 0; };
 
 Result<DrmVersion> drm_version(int fd, const std::string& node) {
   drmVersion* version = drmGetVersion(fd);
-  if (version == nullptr) return fail(ErrorCode::no_device, node + " is not a DRM device", errno);
+  if (version == nullptr)
+    return fail(ErrorCode::no_device, node + " is not a DRM device: render nodes are /dev/dri/renderD128 and following",
+                errno);
   DrmVersion result{std::string(version->name, std::size_t(version->name_len)),
                     std::string(version->desc, std::size_t(version->desc_len)), version->version_major,
                     version->version_minor};

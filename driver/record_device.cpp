@@ -1,6 +1,7 @@
 // Asks the kernel everything that a device record holds.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xf86drm.h>
 
@@ -98,11 +99,21 @@ Result<DeviceRecord> record_device(Device& device) {
 
 Result<void> record_device(Device& device, const std::string& path) {
   const std::string json = write_record(TRY(record_device(device)));
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  // Whole or not at all: beside the file, then under its name. What is not a plain file is written to directly.
+  struct stat status{};
+  const bool plain = ::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode);
+  const std::string place = plain ? path + ".part" : path;
+  const int fd = ::open(place.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return fail(ErrorCode::file, path + " cannot be written: " + std::strerror(errno), errno);
   const ssize_t written = ::write(fd, json.data(), json.size());
-  const int error = errno;
-  if (::close(fd) != 0 || written != ssize_t(json.size()))
+  int error = errno;
+  bool whole = ::close(fd) == 0 && written == ssize_t(json.size());
+  if (whole && plain && ::rename(place.c_str(), path.c_str()) != 0) {
+    error = errno;
+    whole = false;
+  }
+  if (!whole && plain) ::unlink(place.c_str());
+  if (!whole)
     return fail(ErrorCode::file, path + " cannot be written: " + std::strerror(error), error);
   return {};
 }

@@ -68,11 +68,11 @@ TEST_CASE("a node that does not serve") {
   const auto missing = Device::open({.node = "/dev/dri/renderD999"});
   REQUIRE_FALSE(missing);
   CHECK(missing.error().code == ErrorCode::no_device);
-  CHECK(missing.error().sentence == "/dev/dri/renderD999 does not exist");
+  CHECK(missing.error().sentence == "/dev/dri/renderD999 does not exist: ls /dev/dri shows the render nodes");
   const auto other = Device::open({.node = "/dev/null"});
   REQUIRE_FALSE(other);
   CHECK(other.error().code == ErrorCode::no_device);
-  CHECK(other.error().sentence == "/dev/null is not a DRM device");
+  CHECK(other.error().sentence == "/dev/null is not a DRM device: render nodes are /dev/dri/renderD128 and following");
 }
 
 TEST_CASE("a slice stays inside") {
