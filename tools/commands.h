@@ -5,6 +5,9 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include <functional>
+#include <string>
+
 #include "driver/base.h"
 
 namespace amlm::tools {
@@ -15,6 +18,10 @@ struct Invocation {
   char** argv = nullptr;
   int exit_code = 0;
 };
+
+// For options: CLI11's own range lets NaN pass, and an unset variable of a script arrives as an empty word.
+std::function<std::string(const std::string&)> between(double low, double high);
+std::string not_empty(const std::string& word);
 
 void add_run(CLI::App& app, Invocation& invocation);
 void add_perplexity(CLI::App& app, Invocation& invocation);

@@ -1,23 +1,72 @@
 #include "tools/files.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <iterator>
+
+#include "tools/terminal.h"
 
 namespace amlm::tools {
 
-Result<std::vector<u8>> read_file(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return fail(ErrorCode::file, path + " is a folder");
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(ErrorCode::file, fmt::format("{} cannot be opened: {}", path, std::strerror(errno)), errno);
-  return std::vector<u8>(std::istreambuf_iterator<char>(file), {});
+namespace {
+
+// More than any text or code object that a command can use; /dev/zero has no end of its own.
+constexpr std::size_t most_bytes = 256u << 20;
+
+Error cannot(const std::string& path, const char* what) {
+  const int error = errno;
+  if (error == EINTR && interrupted()) return {ErrorCode::interrupted, error, "interrupted"};
+  if (error == EISDIR) return {ErrorCode::file, error, fmt::format("{} is a folder: a file is wanted", path)};
+  return {ErrorCode::file, error, fmt::format("{} cannot be {}: {}", path, what, std::strerror(error))};
+}
+
+struct Descriptor {
+  int fd = -1;
+  bool owned = true;
+  ~Descriptor() {
+    if (owned && fd >= 0) close(fd);
+  }
+};
+
+template <class Bytes>
+Result<Bytes> read_all(const std::string& path, bool standard_input) {
+  const Descriptor file{standard_input ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC), !standard_input};
+  const std::string name = standard_input ? "standard input" : path;
+  if (file.fd < 0) return std::unexpected(cannot(name, "opened"));
+  Bytes bytes;
+  for (;;) {
+    const std::size_t before = bytes.size();
+    bytes.resize(before + 65536);
+    const ssize_t got = read(file.fd, bytes.data() + before, 65536);
+    bytes.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (got == 0) return bytes;
+    if (got < 0 && !(errno == EINTR && !interrupted())) return std::unexpected(cannot(name, "read"));
+    if (bytes.size() > most_bytes)
+      return fail(ErrorCode::file, fmt::format("{} is longer than {} MiB: no such text or code object is read", name,
+                                               most_bytes >> 20));
+  }
+}
+
+}  // namespace
+
+Result<std::vector<u8>> read_file(const std::string& path) { return read_all<std::vector<u8>>(path, false); }
+
+Result<std::string> read_text(const std::string& path) { return read_all<std::string>(path, path == "-"); }
+
+Result<void> check_readable(const std::string& path) {
+  struct stat status {};
+  if (path == "-") return {};
+  if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) errno = EISDIR;
+  else if (access(path.c_str(), R_OK) == 0) return {};
+  return std::unexpected(cannot(path, "opened"));
 }
 
 Result<void> write_file(const std::string& path, std::span<const u8> bytes) {

@@ -10,6 +10,10 @@
 namespace amlm::tools {
 
 Result<std::vector<u8>> read_file(const std::string& path);
+// A prompt or a text; `-` is standard input. A pipe is read to its end, Ctrl-C ends the wait.
+Result<std::string> read_text(const std::string& path);
+// Says early, before a model is loaded, that a later read_text of the path would fail. Reads nothing.
+Result<void> check_readable(const std::string& path);
 Result<void> write_file(const std::string& path, std::span<const u8> bytes);
 
 // The dwords of a binary file; of "-", hexadecimal words on standard input, with or without 0x. At most 256 MiB.

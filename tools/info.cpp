@@ -113,7 +113,8 @@ void add_info(CLI::App& app, Invocation& invocation) {
   auto options = std::make_shared<Options>();
   add_device_option(*command, options->device);
   command->add_flag("--json", options->as_json, "one JSON object");
-  command->add_option("--record", options->record, "write the kernel's answers to this file")->type_name("FILE");
+  command->add_option("--record", options->record, "write the kernel's answers to this file")->type_name("FILE")
+      ->check(not_empty);
   command->callback([options, &invocation] { invocation.exit_code = run_info(*options, invocation); });
 }
 

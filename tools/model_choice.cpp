@@ -37,7 +37,8 @@ std::string progress_note(const LoadProgress& progress) {
 }  // namespace
 
 void add_model_options(CLI::App& command, ModelOptions& options) {
-  command.add_option("-m,--model", options.file, "a GGUF file; the demo model when left out")->type_name("FILE");
+  command.add_option("-m,--model", options.file, "a GGUF file; the demo model when left out")->type_name("FILE")
+      ->check(not_empty);
   command.add_option("--ctx", options.context, "context in tokens; the model's own when left out")->type_name("N");
   add_device_option(command, options.device);
 }
@@ -51,6 +52,7 @@ Result<LoadedModel> load_model(const ModelOptions& options, const Invocation& in
   std::string file = options.file;
   if (file.empty()) file = TRY(find_demo_model());
   LoadedModel loaded;
+  loaded.file = file;
   loaded.model = TRY(Model::open(file));
   loaded.device = TRY(open_device(options.device, invocation));
   const DeviceFacts& facts = loaded.device->facts();
@@ -75,6 +77,9 @@ Result<LoadedModel> load_model(const ModelOptions& options, const Invocation& in
     bar.update(fraction, progress_note(progress));
   };
   loaded.session = TRY(Session::create(*loaded.device, *loaded.model, session_options));
+  const u32 trained = loaded.model->config().trained_context;
+  if (!options.quiet && trained != 0 && loaded.session->context() > trained)
+    std::fprintf(stderr, "amlm: the model was trained on %u tokens: beyond them its text falls apart\n", trained);
   return loaded;
 }
 

@@ -24,6 +24,7 @@ struct LoadedModel {
   std::unique_ptr<Device> device;
   std::unique_ptr<Model> model;
   std::unique_ptr<Session> session;
+  std::string file;              // of the model: the demo model's when none was named
 };
 
 void add_model_options(CLI::App& command, ModelOptions& options);

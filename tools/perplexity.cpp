@@ -1,14 +1,12 @@
 // amlm perplexity: llama.cpp's definition, on the device.
 #include <fmt/format.h>
-#include <cerrno>
+
 #include <cstdio>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "engine/perplexity.h"
 #include "tools/commands.h"
+#include "tools/files.h"
 #include "tools/model_choice.h"
 #include "tools/terminal.h"
 
@@ -24,10 +22,7 @@ struct Options {
 };
 
 Result<PerplexityReport> measure(const Options& options, LoadedModel& loaded) {
-  std::ifstream file(options.file, std::ios::binary);
-  if (!file)
-    return fail(ErrorCode::file, fmt::format("the text {} cannot be opened: {}", options.file, std::strerror(errno)), errno);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const std::string text = TRY(read_text(options.file));
   Progress bar("perplexity");
   return measure_perplexity(*loaded.session, *loaded.model, text,
                             {.chunks = options.chunks, .cancelled = &interrupted(),
@@ -43,7 +38,10 @@ int run(Options options, const Invocation& invocation) {
   options.model.quiet = options.as_json;
   options.model.all_logits = true;
   if (options.model.context == 0) options.model.context = 512;
-  options.model.batch = std::min(options.model.context, 512u);
+  if (options.model.context < 3)
+    return report({ErrorCode::usage, 0, "--ctx: a window has at least 3 tokens; in a smaller one nothing is counted"});
+  if (auto readable = check_readable(options.file); !readable) return report(readable.error());
+  options.model.batch = options.model.context;
   auto loaded = load_model(options.model, invocation);
   if (!loaded) return report(loaded.error());
   auto result = measure(options, *loaded);
@@ -71,8 +69,9 @@ void add_perplexity(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("perplexity", "Perplexity of a text, by llama.cpp's definition");
   auto options = std::make_shared<Options>();
   add_model_options(*command, options->model);
-  command->add_option("-f,--file", options->file, "the text")->required()->type_name("FILE");
-  command->add_option("--chunks", options->chunks, "windows to count; all when left out");
+  command->add_option("-f,--file", options->file, "the text; - for standard input")->required()->type_name("FILE")
+      ->check(not_empty);
+  command->add_option("--chunks", options->chunks, "windows to count; 0 or left out: all");
   command->add_flag("--json", options->as_json, "one JSON object");
   command->callback([options, &invocation] {
     catch_interrupts();

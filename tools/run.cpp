@@ -1,16 +1,12 @@
 // amlm run: a prompt in, the text that follows out, as it comes.
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "engine/sampler/sampler.h"
 #include "tools/commands.h"
+#include "tools/files.h"
 #include "tools/model_choice.h"
 #include "tools/terminal.h"
 
@@ -29,28 +25,16 @@ struct Options {
 struct Generated {
   std::vector<u32> prompt_ids, ids;
   std::string text;
-  bool stopped_by_user = false;
+  bool stopped_by_user = false, context_full = false;
 };
 
 Result<std::string> read_prompt(const Options& options) {
-  if (options.prompt_file.empty()) return options.prompt;
-  if (options.prompt_file == "-") {
-    std::string text;
-    char block[65536];
-    for (std::size_t got; (got = std::fread(block, 1, sizeof block, stdin)) > 0;) text.append(block, got);
-    return text;
-  }
-  std::ifstream file(options.prompt_file, std::ios::binary);
-  if (!file)
-    return fail(ErrorCode::file, fmt::format("the prompt file {} cannot be opened: {}", options.prompt_file,
-                                             std::strerror(errno)), errno);
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  return options.prompt_file.empty() ? options.prompt : read_text(options.prompt_file);
 }
 
-void print_piece(std::string_view piece, bool as_json) {
-  if (as_json || piece.empty()) return;
-  std::fwrite(piece.data(), 1, piece.size(), stdout);
-  std::fflush(stdout);
+Result<void> print_piece(std::string_view piece, bool as_json) {
+  if (as_json || piece.empty()) return {};
+  return print_now(piece);
 }
 
 Result<Generated> generate(const Options& options, const Model& model, Session& session) {
@@ -66,7 +50,11 @@ Result<Generated> generate(const Options& options, const Model& model, Session& 
   for (const u32 id : out.prompt_ids) sampler.accept(id);
   TRY_VOID(session.prefill(out.prompt_ids));
   TokenStream stream(tokenizer);
-  while (out.ids.size() < options.count && session.position() < session.context()) {
+  while (out.ids.size() < options.count) {
+    if (session.position() >= session.context()) {
+      out.context_full = true;
+      break;
+    }
     if (interrupted()) {
       out.stopped_by_user = true;
       break;
@@ -81,11 +69,11 @@ Result<Generated> generate(const Options& options, const Model& model, Session& 
     if (tokenizer.is_end_of_generation(id)) break;
     const std::string piece = stream.push(id);
     out.text += piece;
-    print_piece(piece, options.as_json);
+    TRY_VOID(print_piece(piece, options.as_json));
   }
   const std::string rest = stream.finish();
   out.text += rest;
-  print_piece(rest, options.as_json);
+  TRY_VOID(print_piece(rest, options.as_json));
   return out;
 }
 
@@ -122,6 +110,8 @@ void print_json(const Generated& out, const Session& session, const DeviceFacts&
 }
 
 int run(Options options, const Invocation& invocation) {
+  if (!options.prompt_file.empty())
+    if (auto readable = check_readable(options.prompt_file); !readable) return report(readable.error());
   options.model.quiet = options.as_json;
   auto loaded = load_model(options.model, invocation);
   if (!loaded) return report(loaded.error());
@@ -130,6 +120,9 @@ int run(Options options, const Invocation& invocation) {
   if (options.as_json) {
     print_json(*out, *loaded->session, loaded->device->facts());
   } else {
+    if (out->context_full)
+      std::fprintf(stderr, "\namlm: stopped: the context of %u tokens is full; --ctx makes room for more\n",
+                   loaded->session->context());
     print_speed(*loaded->session, loaded->device->facts());
   }
   return out->stopped_by_user ? static_cast<int>(ErrorCode::interrupted) : 0;
@@ -141,19 +134,20 @@ void add_run(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("run", "Continues a prompt");
   auto options = std::make_shared<Options>();
   add_model_options(*command, options->model);
-  auto* prompt = command->add_option("-p,--prompt", options->prompt, "the prompt")->type_name("TEXT");
+  auto* prompt = command->add_option("-p,--prompt", options->prompt, "the prompt; without one the model begins by itself")
+                     ->type_name("TEXT");
   command->add_option("-f,--file", options->prompt_file, "a file with the prompt; - for standard input")
-      ->type_name("FILE")->excludes(prompt);
+      ->type_name("FILE")->excludes(prompt)->check(not_empty);
   command->add_option("-n,--predict", options->count, "tokens to generate at most")->default_val(128);
   command->add_option("--temp", options->sampler.temperature, "temperature; 0 = greedy")->default_val(0.8)
-      ->check(CLI::Range(0.0, 100.0));
+      ->check(between(0, 100));
   command->add_option("--top-k", options->sampler.top_k, "keep the K likeliest; 0 = all")->default_val(40);
   command->add_option("--top-p", options->sampler.top_p, "keep the likeliest that sum to P")->default_val(0.95)
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(between(0, 1));
   command->add_option("--min-p", options->sampler.min_p, "keep those at least P times as likely as the best")
-      ->default_val(0.05)->check(CLI::Range(0.0, 1.0));
+      ->default_val(0.05)->check(between(0, 1));
   command->add_option("--repeat-penalty", options->sampler.repeat_penalty, "1 = none")->default_val(1.0)
-      ->check(CLI::Range(0.01, 100.0));
+      ->check(between(0.01, 100));
   command->add_option("--seed", options->sampler.seed, "of the sampler")->default_val(0);
   command->add_flag("--json", options->as_json, "one JSON object: prompt_ids, ids, text, timings, device");
   command->callback([options, &invocation] {

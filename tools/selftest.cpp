@@ -179,6 +179,9 @@ Result<int> run(const Options& options, const Invocation& invocation) {
   const json cases = json::from_cbor(bytes.begin(), bytes.end());
   std::set<std::string> untested;
   for (auto& name : bench.kernel_names()) untested.insert(name);
+  if (std::ranges::none_of(untested, [&](const auto& name) { return name.starts_with(options.only); }))
+    return fail(ErrorCode::usage, fmt::format("--kernel {}: no kernel's name starts so; `amlm disasm --list` shows all",
+                                              options.only));
   json rows = json::array();
   u32 held = 0, failed = 0;
   for (const auto& test : cases) {

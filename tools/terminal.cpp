@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 
 namespace amlm::tools {
 
@@ -40,6 +42,22 @@ std::string printable(std::string_view text) {
     }
   }
   return out;
+}
+
+Result<void> print_now(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return finish_output();
+}
+
+Result<void> finish_output() {
+  static int first_error = 0;
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  if (first_error == 0) first_error = errno;
+  if (flushed && !std::ferror(stdout)) return {};
+  return fail(ErrorCode::file, first_error == 0 ? std::string("standard output cannot be written")
+                                                : fmt::format("standard output cannot be written: {}",
+                                                              std::strerror(first_error)), first_error);
 }
 
 Progress::Progress(std::string label) : label_(std::move(label)), terminal_(isatty(STDERR_FILENO) == 1) {}

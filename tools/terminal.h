@@ -16,6 +16,11 @@ int report(const Error& error);
 // Text from outside (a model's metadata, a file name) made safe for a terminal: control characters become \xNN.
 std::string printable(std::string_view text);
 
+// Text to stdout at once; an Error when it cannot be written (a full disk, a closed descriptor).
+Result<void> print_now(std::string_view text);
+// What stdout still holds; an Error when that, or anything before, could not be written.
+Result<void> finish_output();
+
 // A bar on stderr that redraws itself when stderr is a terminal, and prints nothing otherwise.
 class Progress {
  public:

@@ -1,4 +1,11 @@
 // amlm vgpu -- COMMAND: any program on the virtual gfx1151.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "tools/commands.h"
 #include "tools/device_choice.h"
 #include "tools/terminal.h"
@@ -11,6 +18,25 @@ struct Options {
   VirtualOptions vgpu{.mode = "strict"};
   std::vector<std::string> command;
 };
+
+// Before the program runs: a place where nothing can be written would be noticed at its end.
+Result<void> check_writable(const std::string& path) {
+  if (path.empty()) return {};
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) return fail(ErrorCode::file, fmt::format("{} cannot be written: {}", path, std::strerror(errno)), errno);
+  close(fd);
+  return {};
+}
+
+Error run_under_virtual(Options& options) {
+  for (const auto* file : {&options.vgpu.faults_file, &options.vgpu.counters_file})
+    if (auto writable = check_writable(*file); !writable) return writable.error();
+  std::vector<char*> arguments;
+  for (auto& word : options.command) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  setenv("AMLM_VGPU_MODE", options.vgpu.mode.c_str(), 1);
+  return exec_under_virtual(arguments.data(), options.vgpu);
+}
 
 }  // namespace
 
@@ -29,13 +55,7 @@ void add_vgpu(CLI::App& app, Invocation& invocation) {
   command->add_option("--inject", options->vgpu.inject, "fail ioctls on demand: ioctl=CS,nth=3,errno=ENOMEM;...");
   command->add_option("command", options->command, "the program and its arguments")->required();
   command->positionals_at_end();
-  command->callback([options, &invocation] {
-    std::vector<char*> arguments;
-    for (auto& word : options->command) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    setenv("AMLM_VGPU_MODE", options->vgpu.mode.c_str(), 1);
-    invocation.exit_code = report(exec_under_virtual(arguments.data(), options->vgpu));
-  });
+  command->callback([options, &invocation] { invocation.exit_code = report(run_under_virtual(*options)); });
 }
 
 }  // namespace amlm::tools

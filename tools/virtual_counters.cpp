@@ -19,7 +19,8 @@ nlohmann::json read_virtual_counters() {
 nlohmann::json subtract_counters(const nlohmann::json& after, const nlohmann::json& before) {
   nlohmann::json out = nlohmann::json::object();
   for (const auto& [key, value] : after.items())
-    if (value.is_number()) out[key] = value.get<double>() - before.value(key, 0.0);
+    if (value.is_number_unsigned()) out[key] = value.get<std::uint64_t>() - before.value(key, std::uint64_t{0});
+    else if (value.is_number()) out[key] = value.get<double>() - before.value(key, 0.0);
   return out;
 }
 

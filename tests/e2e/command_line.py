@@ -52,6 +52,26 @@ def test_refusals(amlm, folder):
     refuses(amlm, 'prompt file missing', 8, 'run', '-m', model, '-f', '/nonexistent.txt', '--device', 'virtual')
     refuses(amlm, 'GTT too small', 6, 'run', '-m', model, '-p', 'x', '--device', 'virtual', says='GTT',
             AMLM_VGPU_GTT_MIB='4')
+    virtual = ['--device', 'virtual']
+    run = ['run', '-m', model, *virtual, '-n', '1', '-p', 'x']
+    refuses(amlm, 'a command that is none', 2, 'rum', says="'rum'")
+    refuses(amlm, 'an empty word as model', 2, 'run', '-m', '', '-p', 'x', *virtual, says='--model')
+    for option, value in [('--temp', 'nan'), ('--temp', '-1'), ('--top-p', 'nan'), ('--min-p', '2'),
+                          ('--repeat-penalty', 'nan'), ('-n', '-1'), ('-n', '1.5'), ('--top-k', '-5')]:
+        refuses(amlm, f'{option} {value}', 2, *run, option, value, says='-')
+    refuses(amlm, 'a folder as prompt', 8, 'run', '-m', model, '-f', folder, *virtual, says='is a folder')
+    refuses(amlm, 'an endless prompt', 8, 'run', '-m', model, '-f', '/dev/zero', *virtual, says='longer than')
+    refuses(amlm, 'a folder as device', 3, 'run', '-m', model, '-p', 'x', '--device', folder, says='render node')
+    refuses(amlm, 'a folder as text', 8, 'perplexity', '-m', model, '-f', folder, *virtual, says='is a folder')
+    refuses(amlm, 'windows of two tokens', 2, 'perplexity', '-m', model, '-f', text, '--ctx', '2', *virtual, says='--ctx')
+    refuses(amlm, 'a bench of nothing', 2, 'bench', '-m', model, '-p', '0', '-n', '0', *virtual, says='nothing')
+    refuses(amlm, 'a bench without end', 2, 'bench', '-m', model, '-p', '0', '-n', '4294967295', *virtual, says='-n')
+    refuses(amlm, 'no such kernel to test', 2, 'selftest', '--kernel', 'nosuch', *virtual, says='nosuch')
+    refuses(amlm, 'a folder to disassemble', 8, 'disasm', '--file', folder, says='is a folder')
+    refuses(amlm, 'faults into no folder', 8, 'vgpu', '--faults', '/nonexistent/f', '--', 'true', says='nonexistent')
+    refuses(amlm, 'no such record', 120, 'vgpu', '--record', '/nonexistent', '--', amlm, 'info', says='nonexistent')
+    refuses(amlm, 'a node one may not open', 4, 'vgpu', '--inject', 'ioctl=OPEN,errno=EACCES', '--', amlm, 'info',
+            says='gid')
     if not os.path.exists('/dev/dri'):
         refuses(amlm, 'auto without a device', 3, 'run', '-m', model, '-p', 'x', says='--device virtual')
 
@@ -77,6 +97,96 @@ def test_outputs(amlm):
     expect('ib prints packets', done.returncode == 0 and done.stdout.count('DISPATCH_DIRECT') > 40, done.stderr[-300:])
 
 
+def changed_record(folder, name, change):
+    with open(os.path.join(folder, 'record.json')) as file:
+        record = json.load(file)
+    change(record)
+    path = os.path.join(folder, name)
+    with open(path, 'w') as file:
+        json.dump(record, file)
+    return path
+
+
+def test_record(amlm, folder):
+    path = os.path.join(folder, 'record.json')
+    done = call(amlm, 'info', '--device', 'virtual', '--record', path)
+    expect('info --record', done.returncode == 0 and os.listdir(folder) == ['record.json'], done.stderr[-300:])
+
+    def older(record):
+        record['drm_version']['minor'] = 57
+
+    def another_chip(record):
+        for row in record['hw_ip']:          # ip_discovery_version, the last dword
+            row['raw'] = row['raw'].replace('01050b00', '00050b00')
+
+    def another_driver(record):
+        record['drm_version']['name'] = 'xe'
+    done = call(amlm, 'vgpu', '--record', changed_record(folder, 'older.json', older), '--', amlm, 'info', '--json')
+    expect('a record is taken over', done.returncode == 0 and json.loads(done.stdout)['drm'] == '3.57', done.stderr[-300:])
+    refuses(amlm, 'a node of another chip', 3, 'vgpu', '--record', changed_record(folder, 'chip.json', another_chip), '--',
+            amlm, 'info', says='gfx1150, not gfx1151')
+    refuses(amlm, 'a node of another driver', 3, 'vgpu', '--record', changed_record(folder, 'xe.json', another_driver),
+            '--', amlm, 'info', says='xe, not amdgpu')
+    refuses(amlm, 'a record into a full disk', 8, 'info', '--device', 'virtual', '--record', '/dev/full', says='No space')
+
+
+def test_streams(amlm):
+    model = find_model('fairytale-7m-q8_0.gguf')
+    virtual = ['-m', model, '--device', 'virtual']
+    run = ['run', '-p', 'x', '-n', '2', *virtual]
+    commands = {'run': run, 'run --json': [*run, '--json'],
+                'info': ['info', '--device', 'virtual'], 'disasm': ['disasm', '--list']}
+    for name, words in commands.items():
+        for what, redirect in [('full', '>/dev/full'), ('closed', '>&-')]:
+            done = subprocess.run(['sh', '-c', f'exec "$0" "$@" {redirect}', amlm, *words], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, text=True, timeout=60)
+            expect(f'{name}, stdout {what}', done.returncode == 8 and 'standard output' in done.stderr,
+                   f'exit code {done.returncode}, {done.stderr[-300:]}')
+    done = subprocess.run([amlm, 'run', '-f', '-', '-n', '1', '--json', *virtual], input=b'Once \xff\xfe', timeout=60,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    expect('a prompt of bytes that are no UTF-8, from standard input', done.returncode == 0 and
+           len(json.loads(done.stdout)['prompt_ids']) > 3, done.stderr[-300:])
+    done = call(amlm, 'run', '-p', 'Once', '-n', '9', '--ctx', '5', '--temp', '0', *virtual)
+    expect('a full context is said', done.returncode == 0 and 'context of 5 tokens is full' in done.stderr,
+           done.stderr[-300:])
+
+
+def test_bench(amlm):
+    virtual = ['-m', find_model('fairytale-7m-q8_0.gguf'), '--device', 'virtual', '-p', '8', '-n', '4', '-r', '1']
+    done = call(amlm, 'bench', '--json', '--counters', *virtual)
+    rows = json.loads(done.stdout) if done.returncode == 0 else []
+    expect('bench --json has pp8 and tg4', [row['test'] for row in rows] == ['pp8', 'tg4'], done.stderr[-300:])
+    if rows:
+        expect('counted dispatches are those of the four tokens alone',
+               rows[1]['counters']['dispatches'] == 4 * rows[1]['dispatches_per_token'], str(rows[1]))
+        expect('one submit a token', rows[1]['counters']['submits'] == 4 and rows[1]['submits_per_token'] == 1, str(rows[1]))
+        names = ['model_filename', 'model_type', 'model_size', 'model_n_params', 'n_prompt', 'n_gen', 'avg_ns', 'stddev_ns',
+                 'avg_ts', 'stddev_ts']
+        expect("llama-bench's names", [name for name in rows[0] if name in names] == names, str(rows[0].keys()))
+    done = call(amlm, 'bench', '--csv', *virtual)
+    lines = done.stdout.splitlines()
+    expect('bench --csv has a header and two rows', len(lines) == 3 and lines[0].startswith('build_commit,'), done.stdout)
+    done = call(amlm, 'bench', '--md', *virtual)
+    expect('bench --md is a table', done.stdout.startswith('| model | size | params | backend | test | t/s |'), done.stdout)
+
+
+def test_perplexity(amlm, folder):
+    text = os.path.join(folder, 'text')
+    with open(text, 'w') as file:
+        file.write('Once upon a time there was a little girl. ' * 200)
+    done = call(amlm, 'perplexity', '-m', find_model('fairytale-7m-q8_0.gguf'), '-f', text, '--ctx', '600', '--chunks', '1',
+                '--json', '--device', 'virtual')
+    expect('perplexity of a window longer than a batch', done.returncode == 0 and
+           json.loads(done.stdout)['tokens_counted'] == 299, done.stderr[-300:])
+
+
+def test_selftest(amlm):
+    done = call(amlm, 'selftest', '--kernel', 'argmax', '--device', 'virtual')
+    expect('selftest holds', done.returncode == 0 and ' 0 do not' in done.stdout, done.stdout[-300:])
+    done = call(amlm, 'vgpu', '--inject', 'ioctl=JOB,nth=1,errno=ETIME', '--', amlm, 'selftest', '--kernel', 'argmax')
+    expect('selftest fails when the GPU does', done.returncode == 1 and 'FAILED' in done.stdout, done.stdout[-300:])
+
+
 def test_interrupt(amlm):
     model = find_model('fairytale-7m-q8_0.gguf')
     running = subprocess.Popen([amlm, 'run', '-m', model, '-p', 'Once upon a time', '-n', '900', '--temp', '0.9', '--device',
@@ -91,7 +201,13 @@ def main():
     amlm = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
         test_refusals(amlm, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        test_record(amlm, folder)
+        test_perplexity(amlm, folder)
     test_outputs(amlm)
+    test_streams(amlm)
+    test_bench(amlm)
+    test_selftest(amlm)
     test_interrupt(amlm)
     sys.exit(1 if failures else 0)
 
