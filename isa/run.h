@@ -62,6 +62,7 @@ struct RunOptions {
   u64 seed = 0;                        // order of workgroups and waves, contents of poisoned registers
   u64 instruction_limit = 1ull << 32;  // per wave; more is an "endless-wave" fault
   u32 host_threads = 0;                // 0 = all cores
+  bool count_lines = true;             // Counters::cache_lines, which costs time in fast mode
 };
 
 struct RunReport {

@@ -37,15 +37,16 @@ void append(std::string& out, const char* name, u64 value) {
   out += "\":" + std::to_string(value);
 }
 
-void append(std::string& out, const isa::Counters& counts) {
-  for (const auto& field : count_fields) append(out, field.name, counts.*field.member);
+void append(std::string& out, const isa::Counters& counts, bool lines) {
+  for (const auto& field : count_fields)
+    if (lines || field.member != &isa::Counters::cache_lines) append(out, field.name, counts.*field.member);
 }
 
 }  // namespace
 
 std::string counts_json(const isa::Counters& counts) {
   std::string out = "{";
-  append(out, counts);
+  append(out, counts, true);
   return out + '}';
 }
 
@@ -77,11 +78,12 @@ void Counters::count(u64 QueueCounters::* which, u64 amount) {
 
 std::string Counters::json() const {
   const std::lock_guard lock(mutex_);
+  const bool lines = lines_.exchange(true);
   std::string out = "{";
   for (const auto& field : queue_fields) append(out, field.name, queue_.*field.member);
   isa::Counters total;
   for (const auto& row : labels_) total.add(row.second.counts);
-  append(out, total);
+  append(out, total, lines);
   out += ",\"labels\":{";
   bool first = true;
   for (const auto& [label, row] : labels_) {
@@ -90,7 +92,7 @@ std::string Counters::json() const {
     out += json_text(label) + ":{";
     append(out, "dispatches", row.dispatches);
     append(out, "modelled_ns", row.modelled_ns);
-    append(out, row.counts);
+    append(out, row.counts, lines);
     out += '}';
   }
   return out + "}}";
@@ -98,6 +100,7 @@ std::string Counters::json() const {
 
 void Counters::clear() {
   const std::lock_guard lock(mutex_);
+  lines_ = true;
   queue_ = traced_ = {};
   labels_.clear();
 }

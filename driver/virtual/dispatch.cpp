@@ -187,7 +187,8 @@ CommandProcessor::Step CommandProcessor::dispatch(std::array<u32, 3> dims,
   const isa::RunOptions options{.mode = gpu_.config.mode,
                                 .seed = gpu_.config.seed + vm_.caches.issued,
                                 .instruction_limit = gpu_.config.job_timeout_ms * wave_instructions_per_ms,
-                                .host_threads = gpu_.config.host_threads};
+                                .host_threads = gpu_.config.host_threads,
+                                .count_lines = gpu_.config.mode == isa::Mode::strict || gpu_.counters.wants_lines()};
   return report_run(d, vm_.executor->run(d, vm_.space, visibility(), options));
 }
 

@@ -36,7 +36,8 @@ Gpu::Gpu()
       pool((config.gtt_bytes + config.vram_bytes) * 4),
       scheduler(*this),
       faults(config.faults_path),
-      counters(config.trace_path, config.trace_code_path) {
+      counters(config.trace_path, config.trace_code_path,
+               config.mode == isa::Mode::strict || !config.counters_path.empty() || !config.trace_path.empty()) {
   std::string why;
   if (!set_injections(config.inject, &why)) fatal(why);
 }

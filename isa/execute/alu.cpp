@@ -15,12 +15,22 @@ struct Table {
       for (const Binding& binding : bindings) {
         Handler& handler = handlers[u32(binding.opcode)];
         check(handler == nullptr, "an opcode is bound once");
-        handler = binding.handler;
+        handler = binding.wide != nullptr && has_avx512() ? binding.wide : binding.handler;
       }
   }
 };
 
 }  // namespace
+
+bool has_avx512() {
+#if defined(__x86_64__)
+  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  return has;
+#else
+  return false;
+#endif
+}
 
 Handler handler_for(const Instruction& in) {
   static const Table table;

@@ -30,7 +30,7 @@ void count_global(Wave& wave, const u64* address, u32 mask, u32 bytes, Use use) 
   const u64 moved = u64(std::popcount(mask)) * bytes;
   if (use != Use::write) counters.global_read_bytes += moved;
   if (use != Use::read) counters.global_write_bytes += moved;
-  counters.cache_lines += count_cache_lines(address, mask, bytes);
+  if (wave.memory->counts_lines()) counters.cache_lines += count_cache_lines(address, mask, bytes);
 }
 
 namespace {

@@ -74,6 +74,7 @@ bool is_dpp(Encoding encoding) {
 // The source lane of each lane, by control, and which lanes have one.
 struct DppTable {
   u8 lane[0x170][half_lanes];
+  alignas(32) u32 column[0x170][16];   // the same within a row of 16, which is all that DPP16 reaches
   u32 valid[0x170];
   DppTable() {
     for (u32 control = 0; control < 0x170; control++) {
@@ -81,12 +82,32 @@ struct DppTable {
       for (u32 i = 0; i < half_lanes; i++) {
         const int source = dpp16_valid(control) ? dpp16_source(control, int(i)) : -1;
         lane[control][i] = source < 0 ? 0 : u8(source);
+        column[control][i % 16] = lane[control][i] % 16;
         valid[control] |= u32(source >= 0) << i;
       }
     }
   }
 };
 const DppTable dpp_table;
+
+// Each row of 16 lanes permuted by one table of columns.
+void permute_rows(const u32* from, const u32* column, u32* to) {
+#if defined(__AVX2__)
+  for (u32 row = 0; row < half_lanes; row += 16) {
+    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + row));
+    const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + row + 8));
+    for (u32 i = 0; i < 16; i += 8) {
+      const __m256i index = _mm256_load_si256(reinterpret_cast<const __m256i*>(column + i));
+      const __m256i is_high = _mm256_slli_epi32(index, 28);
+      const __m256 a = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(low, index));
+      const __m256 b = _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(high, index));
+      _mm256_storeu_ps(reinterpret_cast<float*>(to + row + i), _mm256_blendv_ps(a, b, _mm256_castsi256_ps(is_high)));
+    }
+  }
+#else
+  for (u32 i = 0; i < half_lanes; i++) to[i] = from[(i & 16) + column[i % 16]];
+#endif
+}
 
 // Lanes of the half whose rows and banks the masks allow.
 u32 dpp16_allowed(const Instruction& in, u32 half) {
@@ -116,7 +137,8 @@ bool dpp_lanes(Wave& wave, const Instruction& in, const u32* from, u32* to, u32&
     for (u32 i = 0; i < half_lanes; i++) dpp8_lane[i] = u8((i & ~7u) | (in.dpp8_select >> (3 * (i & 7)) & 7));
     source = dpp8_lane;
   }
-  for (u32 i = 0; i < half_lanes; i++) result[i] = from[source[i]];
+  if (dpp8) for (u32 i = 0; i < half_lanes; i++) result[i] = from[source[i]];
+  else permute_rows(from, dpp_table.column[in.dpp_ctrl], result);
   if (exec != ~0u) {
     u32 reads_active = 0;
     for (u32 i = 0; i < half_lanes; i++) active[i] = (exec >> source[i] & 1) << i;

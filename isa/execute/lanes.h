@@ -21,6 +21,10 @@
 
 namespace amlm::isa {
 
+// A function compiled for AVX-512, called when has_avx512().
+#define AMLM_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+bool has_avx512();
+
 struct Half {
   f32 value;
 };
@@ -229,8 +233,16 @@ inline __attribute__((always_inline)) T lane_value(const Lanes& lanes, u32 i) {
   else return std::bit_cast<T>(lanes.low[i]);
 }
 
+// Where results go: a buffer, or the destination's registers themselves.
+struct Target {
+  u32* low;
+  u32* high;
+  Target(u32* low_lanes, u32* high_lanes) : low(low_lanes), high(high_lanes) {}
+  Target(LaneBuffer& buffer) : low(buffer.low), high(buffer.high) {}
+};
+
 template <class T>
-inline __attribute__((always_inline)) void put_lane(LaneBuffer& buffer, u32 i, T value) {
+inline __attribute__((always_inline)) void put_lane(const Target& buffer, u32 i, T value) {
   if constexpr (sizeof(T) == 8) {
     buffer.low[i] = u32(std::bit_cast<u64>(value));
     buffer.high[i] = u32(std::bit_cast<u64>(value) >> 32);
@@ -243,15 +255,17 @@ inline __attribute__((always_inline)) void put_lane(LaneBuffer& buffer, u32 i, T
   }
 }
 
-// Applies F to the 32 lanes: values to `result` (f16 as bits again), the flag bits returned.
+// Applies F to the 32 lanes: values to `result` (f16 as bits again), the flag bits returned. `result` may be a source's
+// registers: a lane depends on the same lane only.
 template <auto F, u32... i>
 inline __attribute__((always_inline)) u32 apply(std::integer_sequence<u32, i...>, const Wave& wave, const Lanes* lanes,
-                                                LaneBuffer& result) {
+                                                const Target& result) {
   using S = Signature<decltype(F)>;
   using R = typename S::Result;
   using Value = typename ResultOf<R>::Value;
   const u32 mode = wave.mode, first = wave.half * half_lanes, vcc = wave.sgpr[code_vcc_lo + wave.half];
   alignas(64) u32 flags[half_lanes];
+#pragma GCC ivdep
   for (u32 l = 0; l < half_lanes; l++) {
     const auto call = [&]() __attribute__((always_inline)) {
       if constexpr (S::has_env) return F(Env{mode, first + l, vcc}, lane_value<typename S::template Arg<i>>(lanes[i], l)...);
@@ -289,64 +303,103 @@ inline void write_plain(Wave& wave, const Step& step, const LaneBuffer& result, 
 
 enum class Last : u8 { source, destination };
 
-// The handler of one opcode. `saturating`: the same for the clamp bit of integer instructions.
-template <auto F, Last last = Last::source, auto saturating = nullptr>
-void vector_op(Wave& wave, const Step& step) {
+// How an instruction may go without the slow way.
+struct Ways {
+  bool usual, dpp, signs;
+  bool plain(const Step& step) const { return usual && (step.plain || dpp || signs); }
+};
+template <auto F>
+inline __attribute__((always_inline)) Ways ways_of(const Wave& wave, const Step& step) {
+  using S = Signature<decltype(F)>;
+  using Expected = Usual<S, std::make_integer_sequence<u32, S::count>>;
+  const bool usual = (wave.mode & Expected::fields) == Expected::value, modified = usual && !step.plain;
+  return {usual, modified && only_dpp(step.in), Expected::only_f32s && modified && only_signs(step.in)};
+}
+
+template <auto F, Last last>
+inline __attribute__((always_inline)) void vector_plain(Wave& wave, const Step& step, const Ways& ways) {
   using S = Signature<decltype(F)>;
   using R = typename S::Result;
   using Value = typename ResultOf<R>::Value;
   constexpr u32 n = S::count;
   using Indices = std::make_integer_sequence<u32, n>;
-  using Expected = Usual<S, Indices>;
-  constexpr bool has_saturating = !std::is_same_v<decltype(saturating), std::nullptr_t>;
   LaneBuffer buffers[n], result;
   Lanes lanes[n];
   const Instruction& in = step.in;
-  const bool usual = (wave.mode & Expected::fields) == Expected::value;
-  const bool dpp = !step.plain && usual && only_dpp(in);
-  const bool signs = Expected::only_f32s && usual && !step.plain && only_signs(in);
-  const bool plain = usual && (step.plain || dpp || signs);
-  Modified modified;
-  if (plain) {
-    [&]<u32... i>(std::integer_sequence<u32, i...>) {
-      (fetch_plain<typename S::template Arg<i>>(
-           wave, step, last == Last::destination && i == n - 1 ? in.dst : in.src[i], lanes[i], buffers[i]),
-       ...);
-    }(Indices{});
-    if constexpr (Expected::only_f32s) {
-      if (signs)
-        for (u32 k = 0; k < n; k++) modify_signs(in, k, lanes[k], buffers[k]);
-    }
-    if (dpp) {
-      if (!dpp_lanes(wave, in, lanes[0].low, buffers[0].low, modified.write)) return;
-      lanes[0].low = buffers[0].low;
-    }
-  } else {
-    if (!fetch_modified(wave, step, {n, last == Last::destination, Expected::halves}, lanes, buffers, modified)) return;
-    if constexpr (has_saturating) {
-      if (in.clamp) {
-        const u32 mask = apply<saturating>(Indices{}, wave, lanes, result);
-        finish_modified(wave, step, result, modified, true);
-        if constexpr (!std::is_same_v<R, Value>) write_mask(wave, in.sdst.code, mask & wave.exec() & modified.write);
-        return;
-      }
-    }
+  u32 write = ~0u;
+  [&]<u32... i>(std::integer_sequence<u32, i...>) __attribute__((always_inline)) {
+    (fetch_plain<typename S::template Arg<i>>(
+         wave, step, last == Last::destination && i == n - 1 ? in.dst : in.src[i], lanes[i], buffers[i]),
+     ...);
+  }(Indices{});
+  if constexpr (Usual<S, Indices>::only_f32s) {
+    if (ways.signs)
+      for (u32 k = 0; k < n; k++) modify_signs(in, k, lanes[k], buffers[k]);
   }
-  const u32 mask = apply<F>(Indices{}, wave, lanes, result);
+  if (ways.dpp) {
+    if (!dpp_lanes(wave, in, lanes[0].low, buffers[0].low, write)) return;
+    lanes[0].low = buffers[0].low;
+  }
   if constexpr (std::is_same_v<R, bool>) {
-    if (!plain) restore_host(modified);
+    write_mask(wave, in.dst.code, apply<F>(Indices{}, wave, lanes, result) & wave.exec() & write);
+  } else {
+    constexpr bool whole_registers = sizeof(Value) >= 4 && !std::is_same_v<Value, Half>;
+    u32 mask;
+    if (whole_registers && (wave.exec() & write) == ~0u) {
+      u32* to = wave.vgpr(in.dst.vgpr());
+      mask = apply<F>(Indices{}, wave, lanes, Target(to, to + half_lanes));
+    } else {
+      mask = apply<F>(Indices{}, wave, lanes, result);
+      write_plain<Value>(wave, step, result, write);
+    }
+    if constexpr (!std::is_same_v<R, Value>) write_mask(wave, in.sdst.code, mask & wave.exec() & write);
+  }
+}
+
+// The handler of one opcode. `saturating`: the same for the clamp bit of integer instructions.
+template <auto F, Last last = Last::source, auto saturating = nullptr>
+__attribute__((noinline)) void vector_op(Wave& wave, const Step& step) {
+  using S = Signature<decltype(F)>;
+  using R = typename S::Result;
+  using Value = typename ResultOf<R>::Value;
+  constexpr u32 n = S::count;
+  using Indices = std::make_integer_sequence<u32, n>;
+  constexpr bool has_saturating = !std::is_same_v<decltype(saturating), std::nullptr_t>;
+  const Ways ways = ways_of<F>(wave, step);
+  if (ways.plain(step)) return vector_plain<F, last>(wave, step, ways);
+  LaneBuffer buffers[n], result;
+  Lanes lanes[n];
+  const Instruction& in = step.in;
+  Modified modified;
+  if (!fetch_modified(wave, step, {n, last == Last::destination, Usual<S, Indices>::halves}, lanes, buffers, modified)) return;
+  u32 mask;
+  bool saturated = false;
+  if constexpr (has_saturating) saturated = in.clamp;
+  if constexpr (has_saturating) mask = saturated ? apply<saturating>(Indices{}, wave, lanes, result)
+                                                 : apply<F>(Indices{}, wave, lanes, result);
+  else mask = apply<F>(Indices{}, wave, lanes, result);
+  if constexpr (std::is_same_v<R, bool>) {
+    restore_host(modified);
     write_mask(wave, in.dst.code, mask & wave.exec() & modified.write);
   } else {
-    if (plain) write_plain<Value>(wave, step, result, modified.write);
-    else finish_modified(wave, step, result, modified, false);
+    finish_modified(wave, step, result, modified, saturated);
     if constexpr (!std::is_same_v<R, Value>) write_mask(wave, in.sdst.code, mask & wave.exec() & modified.write);
   }
+}
+
+// The same, compiled for AVX-512: a second handler for what is frequent. The bits are the same.
+template <auto F, Last last = Last::source, auto saturating = nullptr>
+AMLM_AVX512 __attribute__((flatten)) void vector_wide(Wave& wave, const Step& step) {
+  const Ways ways = ways_of<F>(wave, step);
+  if (!ways.plain(step)) return vector_op<F, last, saturating>(wave, step);
+  vector_plain<F, last>(wave, step, ways);
 }
 
 // Opcodes and their handlers, a span from each file.
 struct Binding {
   Opcode opcode;
   Handler handler;
+  Handler wide = nullptr;   // instead, when the host has AVX-512
 };
 
 }  // namespace amlm::isa

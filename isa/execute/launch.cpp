@@ -33,7 +33,7 @@ void Workplace::begin(const DispatchRun& run, u32 thread, u32 threads) {
   counters_ = {};
   counts_ = {};
   cycles_ = 0;
-  memory_.begin(*run.space, *run.visibility, run.options->mode);
+  memory_.begin(*run.space, *run.visibility, *run.options);
   const bool strict = run.options->mode == Mode::strict;
   if (strict && !lds_checker_) lds_checker_ = std::make_unique<LdsChecker>();
   group_.dispatch = run.dispatch;

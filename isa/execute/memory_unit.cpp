@@ -19,10 +19,11 @@ const char* word(Use use) {
 
 }  // namespace
 
-void MemoryUnit::begin(const AddressSpace& space, const Visibility& visibility, Mode mode) {
+void MemoryUnit::begin(const AddressSpace& space, const Visibility& visibility, const RunOptions& options) {
   space_ = &space;
   visibility_ = visibility;
-  strict_ = mode == Mode::strict;
+  strict_ = options.mode == Mode::strict;
+  count_lines_ = options.count_lines;
   recent_ = {};
 }
 

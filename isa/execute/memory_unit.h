@@ -37,7 +37,7 @@ class LaneHosts {
 
 class MemoryUnit {
  public:
-  void begin(const AddressSpace& space, const Visibility& visibility, Mode mode);
+  void begin(const AddressSpace& space, const Visibility& visibility, const RunOptions& options);
 
   // False: a fault was raised and nothing may be touched.
   bool translate(Wave& wave, const LaneAccess& access, LaneHosts& hosts);
@@ -45,6 +45,7 @@ class MemoryUnit {
   const u8* translate_scalar(Wave& wave, u64 address, u32 bytes);
 
   bool strict() const { return strict_; }
+  bool counts_lines() const { return count_lines_; }
   // "weights+0x1c0", or the nearest mapping and the distance.
   std::string describe(u64 address) const;
 
@@ -63,7 +64,7 @@ class MemoryUnit {
   std::array<const Mapping*, kept> recent_{};
   const AddressSpace* space_ = nullptr;
   Visibility visibility_;
-  bool strict_ = false;
+  bool strict_ = false, count_lines_ = true;
 };
 
 // Distinct 128-byte lines that the lanes touch.

@@ -57,6 +57,7 @@ void bind(Step& step) {
     step.vector = true;
     step.whole_wave = wants_whole_wave(in);
     step.handler = handler_for(in);
+    if (in.format == Format::vopd) vopd_parts(step);
     for (const Operand& result : {in.dst, in.sdst})
       if (result.present() && !result.is_vgpr()) step.scalar_result = u8(result.code);
   } else if (is_vector_memory(in.format) || in.format == Format::smem) {

@@ -117,16 +117,17 @@ void whole_vector(Wave& wave, const Step& step) {
 }
 
 #define BIND(name) {Opcode::name, vector_op<op::name>}
+#define WIDE(name) {Opcode::name, vector_op<op::name>, vector_wide<op::name>}
 constexpr Binding bindings[] = {
     {Opcode::v_nop, v_nop}, {Opcode::v_pipeflush, v_nop},
-    BIND(v_mov_b32), BIND(v_mov_b16), BIND(v_not_b32), BIND(v_not_b16), BIND(v_bfrev_b32), BIND(v_clz_i32_u32),
+    WIDE(v_mov_b32), BIND(v_mov_b16), WIDE(v_not_b32), BIND(v_not_b16), BIND(v_bfrev_b32), BIND(v_clz_i32_u32),
     BIND(v_ctz_i32_b32), BIND(v_cls_i32), BIND(v_cvt_i32_f64), BIND(v_cvt_u32_f64), BIND(v_cvt_f64_i32),
-    BIND(v_cvt_f64_u32), BIND(v_cvt_f32_i32), BIND(v_cvt_f32_u32), BIND(v_cvt_u32_f32), BIND(v_cvt_i32_f32),
+    BIND(v_cvt_f64_u32), WIDE(v_cvt_f32_i32), WIDE(v_cvt_f32_u32), WIDE(v_cvt_u32_f32), WIDE(v_cvt_i32_f32),
     BIND(v_cvt_f16_f32), BIND(v_cvt_f32_f16), BIND(v_cvt_nearest_i32_f32), BIND(v_cvt_floor_i32_f32),
-    BIND(v_cvt_off_f32_i4), BIND(v_cvt_f32_f64), BIND(v_cvt_f64_f32), BIND(v_cvt_f32_ubyte0), BIND(v_cvt_f32_ubyte1),
-    BIND(v_cvt_f32_ubyte2), BIND(v_cvt_f32_ubyte3), BIND(v_cvt_f16_u16), BIND(v_cvt_f16_i16), BIND(v_cvt_u16_f16),
-    BIND(v_cvt_i16_f16), BIND(v_cvt_i32_i16), BIND(v_cvt_u32_u16), BIND(v_trunc_f32), BIND(v_ceil_f32),
-    BIND(v_floor_f32), BIND(v_rndne_f32), BIND(v_trunc_f64), BIND(v_ceil_f64), BIND(v_floor_f64), BIND(v_rndne_f64),
+    BIND(v_cvt_off_f32_i4), BIND(v_cvt_f32_f64), BIND(v_cvt_f64_f32), WIDE(v_cvt_f32_ubyte0), WIDE(v_cvt_f32_ubyte1),
+    WIDE(v_cvt_f32_ubyte2), WIDE(v_cvt_f32_ubyte3), BIND(v_cvt_f16_u16), BIND(v_cvt_f16_i16), BIND(v_cvt_u16_f16),
+    BIND(v_cvt_i16_f16), BIND(v_cvt_i32_i16), BIND(v_cvt_u32_u16), WIDE(v_trunc_f32), BIND(v_ceil_f32),
+    WIDE(v_floor_f32), WIDE(v_rndne_f32), BIND(v_trunc_f64), BIND(v_ceil_f64), BIND(v_floor_f64), BIND(v_rndne_f64),
     BIND(v_trunc_f16), BIND(v_ceil_f16), BIND(v_floor_f16), BIND(v_rndne_f16), BIND(v_fract_f32), BIND(v_fract_f64),
     BIND(v_fract_f16), BIND(v_frexp_exp_i32_f32), BIND(v_frexp_exp_i32_f64), BIND(v_frexp_exp_i16_f16),
     BIND(v_frexp_mant_f32), BIND(v_frexp_mant_f64), BIND(v_frexp_mant_f16), BIND(v_log_f32),
@@ -139,6 +140,7 @@ constexpr Binding bindings[] = {
     BIND(v_sat_pk_u8_i16),
 };
 #undef BIND
+#undef WIDE
 
 }  // namespace
 

@@ -94,15 +94,18 @@ void v_dot2acc_f32_f16(Wave& wave, const Step& step) {
 }
 
 #define BIND(name) {Opcode::name, vector_op<op::name>}
-#define SATURATING(name) {Opcode::v_##name, vector_op<op::v_##name, Last::source, op::sat_##name>}
-#define ACCUMULATE(name) {Opcode::name, vector_op<op::name, Last::destination>}
+#define WIDE(name) {Opcode::name, vector_op<op::name>, vector_wide<op::name>}
+#define SATURATING(name) {Opcode::v_##name, vector_op<op::v_##name, Last::source, op::sat_##name>, \
+                          vector_wide<op::v_##name, Last::source, op::sat_##name>}
+#define ACCUMULATE(name) {Opcode::name, vector_op<op::name, Last::destination>, vector_wide<op::name, Last::destination>}
 constexpr Binding bindings[] = {
-    BIND(v_cndmask_b32), BIND(v_add_f32), BIND(v_sub_f32), BIND(v_subrev_f32), BIND(v_mul_f32),
+    WIDE(v_cndmask_b32), WIDE(v_add_f32), WIDE(v_sub_f32), WIDE(v_subrev_f32), WIDE(v_mul_f32),
     BIND(v_mul_dx9_zero_f32), ACCUMULATE(v_fmac_dx9_zero_f32), ACCUMULATE(v_fmac_f32),
-    {Opcode::v_fmamk_f32, vector_op<op::v_fmac_f32>}, {Opcode::v_fmaak_f32, vector_op<op::v_fmac_f32>},
-    BIND(v_min_f32), BIND(v_max_f32), SATURATING(mul_i32_i24), BIND(v_mul_hi_i32_i24), SATURATING(mul_u32_u24),
-    BIND(v_mul_hi_u32_u24), BIND(v_min_i32), BIND(v_max_i32), BIND(v_min_u32), BIND(v_max_u32), BIND(v_lshlrev_b32),
-    BIND(v_lshrrev_b32), BIND(v_ashrrev_i32), BIND(v_and_b32), BIND(v_or_b32), BIND(v_xor_b32), BIND(v_xnor_b32),
+    {Opcode::v_fmamk_f32, vector_op<op::v_fmac_f32>, vector_wide<op::v_fmac_f32>},
+    {Opcode::v_fmaak_f32, vector_op<op::v_fmac_f32>, vector_wide<op::v_fmac_f32>},
+    WIDE(v_min_f32), WIDE(v_max_f32), SATURATING(mul_i32_i24), BIND(v_mul_hi_i32_i24), SATURATING(mul_u32_u24),
+    BIND(v_mul_hi_u32_u24), WIDE(v_min_i32), WIDE(v_max_i32), WIDE(v_min_u32), WIDE(v_max_u32), WIDE(v_lshlrev_b32),
+    WIDE(v_lshrrev_b32), WIDE(v_ashrrev_i32), WIDE(v_and_b32), WIDE(v_or_b32), WIDE(v_xor_b32), BIND(v_xnor_b32),
     SATURATING(add_nc_u32), SATURATING(sub_nc_u32), SATURATING(subrev_nc_u32), BIND(v_add_co_ci_u32),
     BIND(v_sub_co_ci_u32), BIND(v_subrev_co_ci_u32),
     {Opcode::v_cvt_pk_rtz_f16_f32, v_cvt_pk_rtz_f16_f32}, BIND(v_add_f16), BIND(v_sub_f16),
@@ -111,6 +114,7 @@ constexpr Binding bindings[] = {
     {Opcode::v_dot2acc_f32_f16, v_dot2acc_f32_f16},
 };
 #undef BIND
+#undef WIDE
 #undef SATURATING
 #undef ACCUMULATE
 

@@ -162,10 +162,11 @@ Half v_div_fixup_f16(Half a, Half b, Half c) {
 }  // namespace op
 
 #define BIND(name) {Opcode::name, vector_op<op::name>}
+#define WIDE(name) {Opcode::name, vector_op<op::name>, vector_wide<op::name>}
 constexpr Binding bindings[] = {
-    BIND(v_fma_dx9_zero_f32), BIND(v_fma_f32), BIND(v_fma_f64), BIND(v_fma_f16), BIND(v_add_f64), BIND(v_mul_f64),
-    BIND(v_min_f64), BIND(v_max_f64), BIND(v_min3_f32), BIND(v_max3_f32), BIND(v_maxmin_f32), BIND(v_minmax_f32),
-    BIND(v_med3_f32), BIND(v_min3_f16), BIND(v_max3_f16), BIND(v_maxmin_f16), BIND(v_minmax_f16), BIND(v_med3_f16),
+    BIND(v_fma_dx9_zero_f32), WIDE(v_fma_f32), BIND(v_fma_f64), BIND(v_fma_f16), BIND(v_add_f64), BIND(v_mul_f64),
+    BIND(v_min_f64), BIND(v_max_f64), WIDE(v_min3_f32), WIDE(v_max3_f32), WIDE(v_maxmin_f32), WIDE(v_minmax_f32),
+    WIDE(v_med3_f32), BIND(v_min3_f16), BIND(v_max3_f16), BIND(v_maxmin_f16), BIND(v_minmax_f16), BIND(v_med3_f16),
     BIND(v_ldexp_f32), BIND(v_ldexp_f64), BIND(v_cvt_pk_i16_f32), BIND(v_cvt_pk_u16_f32), BIND(v_dot2_f16_f16),
     BIND(v_cvt_pk_norm_i16_f32), BIND(v_cvt_pk_norm_u16_f32), BIND(v_cvt_pk_norm_i16_f16),
     BIND(v_cvt_pk_norm_u16_f16), BIND(v_cvt_norm_i16_f16), BIND(v_cvt_norm_u16_f16), BIND(v_cvt_pk_u8_f32),
@@ -173,6 +174,7 @@ constexpr Binding bindings[] = {
     BIND(v_div_fixup_f32), BIND(v_div_fixup_f64), BIND(v_div_fixup_f16),
 };
 #undef BIND
+#undef WIDE
 
 }  // namespace
 

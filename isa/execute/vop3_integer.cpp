@@ -196,27 +196,29 @@ void v_mqsad_u32_u8(Wave& wave, const Step& step) {
 }
 
 #define BIND(name) {Opcode::name, vector_op<op::name>}
+#define WIDE(name) {Opcode::name, vector_op<op::name>, vector_wide<op::name>}
 #define SATURATING(name) {Opcode::v_##name, vector_op<op::v_##name, Last::source, op::sat_##name>}
 constexpr Binding bindings[] = {
-    SATURATING(mad_i32_i24), SATURATING(mad_u32_u24), BIND(v_bfe_u32), BIND(v_bfe_i32), BIND(v_bfi_b32),
+    SATURATING(mad_i32_i24), SATURATING(mad_u32_u24), WIDE(v_bfe_u32), WIDE(v_bfe_i32), WIDE(v_bfi_b32),
     BIND(v_lerp_u8), BIND(v_alignbit_b32), BIND(v_alignbyte_b32), BIND(v_min3_i32), BIND(v_min3_u32),
     BIND(v_max3_i32), BIND(v_max3_u32), BIND(v_med3_i32), BIND(v_med3_u32), BIND(v_min3_i16), BIND(v_min3_u16),
     BIND(v_max3_i16), BIND(v_max3_u16), BIND(v_med3_i16), BIND(v_med3_u16), BIND(v_maxmin_i32), BIND(v_minmax_i32),
     BIND(v_maxmin_u32), BIND(v_minmax_u32), BIND(v_sad_u8), BIND(v_sad_hi_u8), BIND(v_sad_u16), BIND(v_sad_u32),
-    BIND(v_msad_u8), BIND(v_qsad_pk_u16_u8), BIND(v_mqsad_pk_u16_u8), BIND(v_xor3_b32),
+    BIND(v_msad_u8), BIND(v_qsad_pk_u16_u8), BIND(v_mqsad_pk_u16_u8), WIDE(v_xor3_b32),
     {Opcode::v_perm_b32, v_perm_b32}, {Opcode::v_mqsad_u32_u8, v_mqsad_u32_u8},
-    BIND(v_xad_u32), BIND(v_lshl_add_u32), BIND(v_add_lshl_u32), BIND(v_add3_u32), BIND(v_lshl_or_b32),
-    BIND(v_and_or_b32), BIND(v_or3_b32), BIND(v_cndmask_b16), SATURATING(mad_u16), SATURATING(mad_i16),
+    WIDE(v_xad_u32), WIDE(v_lshl_add_u32), WIDE(v_add_lshl_u32), WIDE(v_add3_u32), WIDE(v_lshl_or_b32),
+    WIDE(v_and_or_b32), WIDE(v_or3_b32), BIND(v_cndmask_b16), SATURATING(mad_u16), SATURATING(mad_i16),
     SATURATING(mad_u32_u16), SATURATING(mad_i32_i16), SATURATING(add_nc_u16), SATURATING(sub_nc_u16),
     SATURATING(add_nc_i16), SATURATING(sub_nc_i16), SATURATING(add_nc_i32), SATURATING(sub_nc_i32),
     BIND(v_mul_lo_u16), BIND(v_max_u16), BIND(v_max_i16), BIND(v_min_u16), BIND(v_min_i16), BIND(v_lshlrev_b16),
-    BIND(v_lshrrev_b16), BIND(v_ashrrev_i16), BIND(v_and_b16), BIND(v_or_b16), BIND(v_xor_b16), BIND(v_pack_b32_f16),
+    BIND(v_lshrrev_b16), BIND(v_ashrrev_i16), BIND(v_and_b16), BIND(v_or_b16), BIND(v_xor_b16), WIDE(v_pack_b32_f16),
     BIND(v_cvt_pk_u16_u32), BIND(v_cvt_pk_i16_i32), BIND(v_mad_u64_u32), BIND(v_mad_i64_i32), BIND(v_add_co_u32),
     BIND(v_sub_co_u32), BIND(v_subrev_co_u32), BIND(v_bfm_b32), BIND(v_bcnt_u32_b32), BIND(v_mbcnt_lo_u32_b32),
-    BIND(v_mbcnt_hi_u32_b32), BIND(v_mul_lo_u32), BIND(v_mul_hi_u32), BIND(v_mul_hi_i32), BIND(v_lshlrev_b64),
+    BIND(v_mbcnt_hi_u32_b32), WIDE(v_mul_lo_u32), BIND(v_mul_hi_u32), BIND(v_mul_hi_i32), BIND(v_lshlrev_b64),
     BIND(v_lshrrev_b64), BIND(v_ashrrev_i64),
 };
 #undef BIND
+#undef WIDE
 #undef SATURATING
 
 }  // namespace

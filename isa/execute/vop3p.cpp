@@ -71,39 +71,70 @@ void clamp_f16(u32* lanes, bool nan_to_zero) {   // to [0, 1]
   }
 }
 
-// f16 with nothing selected or modified: 64 halves in their order in the registers.
+// A source as packed dwords: of each half the selected one, negated where asked.
+const u32* merged_source(Wave& wave, const Instruction& in, const Operand& operand, bool floating, u32 k, u32* buffer) {
+  const bool native = in.format == Format::vop2;   // v_pk_fmac_f16: no selects
+  const u32 low = native ? 0 : in.opsel >> k & 1, high = native ? 1 : in.opsel_hi >> k & 1;
+  const u32 flip = (in.neg >> k & 1) << 15 | (in.neg_hi >> k & 1) << 31;
+  const u32 low_shift = 16 * low, high_shift = 16 - 16 * high;
+  const auto merged = [&](u32 value) { return ((value >> low_shift & 0xffff) | (value << high_shift & 0xffff0000)) ^ flip; };
+  if (!operand.is_vgpr()) {
+    broadcast(buffer, merged(floating ? scalar_half(wave, operand.code, in) : wave.scalar(operand.code, in)));
+    return buffer;
+  }
+  const u32* from = wave.vgpr(operand.vgpr());
+  if (low == 0 && high == 1 && flip == 0) return from;
+  for (u32 i = 0; i < half_lanes; i++) buffer[i] = merged(from[i]);
+  return buffer;
+}
+
+bool is_simple(const Wave& wave, const Instruction& in, bool floating) {
+  const bool usual = !floating || (wave.mode & mode_f16_f64_fields) == mode_f16_f64_usual;
+  return usual && !in.clamp && (floating || (in.neg | in.neg_hi) == 0);
+}
+
+// The usual mode, nothing clamped: 64 halves in their order in the registers.
 template <auto F, Last last>
-void packed_simple(Wave& wave, const Instruction& in) {
+AMLM_INLINE void packed_simple(Wave& wave, const Step& step, bool floating) {
   using S = Signature<decltype(F)>;
+  using Packed [[gnu::may_alias]] = u16;
   constexpr u32 n = S::count, halves = 2 * half_lanes;
-  alignas(64) f32 wide[n][halves];
+  const Instruction& in = step.in;
   alignas(64) u32 result[half_lanes];
-  LaneBuffer constant;
+  LaneBuffer buffers[n];
+  const u32* sources[n];
   for (u32 k = 0; k < n; k++)
-    widen_packed(packed_source(wave, in, last == Last::destination && k == n - 1 ? in.dst : in.src[k], true, constant.low),
-                 wide[k]);
-  [&]<u32... k>(std::integer_sequence<u32, k...>) {
-    for (u32 i = 0; i < halves; i++) wide[0][i] = F(Half{wide[k][i]}...).value;
+    sources[k] = merged_source(wave, in, last == Last::destination && k == n - 1 ? in.dst : in.src[k], floating, k,
+                               buffers[k].low);
+  [&]<u32... k>(std::integer_sequence<u32, k...>) __attribute__((always_inline)) {
+    if constexpr (std::is_same_v<typename S::template Arg<0>, Half>) {
+      alignas(64) f32 wide[n][halves];
+      (widen_packed(sources[k], wide[k]), ...);
+      for (u32 i = 0; i < halves; i++) wide[0][i] = F(Half{wide[k][i]}...).value;
+      narrow_packed(wide[0], result);
+    } else {
+      const Packed* from[n] = {reinterpret_cast<const Packed*>(sources[k])...};
+      Packed* to = reinterpret_cast<Packed*>(result);
+      const Env env{wave.mode, 0, 0};   // no packed operation looks at its lane or VCC
+      for (u32 i = 0; i < halves; i++) {
+        if constexpr (S::has_env) to[i] = u16(F(env, typename S::template Arg<k>(from[k][i])...));
+        else to[i] = u16(F(typename S::template Arg<k>(from[k][i])...));
+      }
+    }
   }(std::make_integer_sequence<u32, n>{});
-  narrow_packed(wide[0], result);
   write_lanes(wave.vgpr(in.dst.vgpr()), result, wave.exec());
 }
 
 template <auto F, Last last = Last::source, auto saturating = nullptr>
-void packed_op(Wave& wave, const Step& step) {
+__attribute__((noinline)) void packed_op(Wave& wave, const Step& step) {
   using S = Signature<decltype(F)>;
   constexpr u32 n = S::count;
   constexpr bool widened = std::is_same_v<typename S::template Arg<0>, Half>;
   constexpr bool has_saturating = !std::is_same_v<decltype(saturating), std::nullptr_t>;
   const Instruction& in = step.in;
   const bool native = in.format == Format::vop2;   // v_pk_fmac_f16: no selects
-  if constexpr (widened) {
-    constexpr u32 all = (1u << n) - 1;
-    const bool straight = native || (in.opsel == 0 && (in.opsel_hi & all) == all);
-    if (straight && step.plain && (wave.mode & mode_f16_f64_fields) == mode_f16_f64_usual)
-      return packed_simple<F, last>(wave, in);
-  }
   const bool floating = info(info(in.opcode).dst[0].type).kind == Kind::packed_floating;
+  if (is_simple(wave, in, floating)) return packed_simple<F, last>(wave, step, floating);
   const u32 rounding = widened ? wave.mode >> 2 & 3 : 0;
   if (rounding != 0) return wave.raise("not-executed", "packed f16 with another rounding mode than nearest even");
   if ((in.neg | in.neg_hi) != 0 && !floating) return wave.raise("undefined", "neg on a packed integer source");
@@ -140,16 +171,21 @@ void packed_op(Wave& wave, const Step& step) {
   write_lanes(wave.vgpr(in.dst.vgpr()), result.low, wave.exec());
 }
 
+template <auto F, Last last = Last::source, auto saturating = nullptr>
+AMLM_AVX512 __attribute__((flatten)) void packed_wide(Wave& wave, const Step& step) {
+  const bool floating = info(info(step.in.opcode).dst[0].type).kind == Kind::packed_floating;
+  if (!is_simple(wave, step.in, floating)) return packed_op<F, last, saturating>(wave, step);
+  packed_simple<F, last>(wave, step, floating);
+}
+
 // ---- Mixed precision: each source f32, or half of a register, by OPSEL_HI and OPSEL. NEG_HI is abs. ------------------
 
-void mix_source(Wave& wave, const Instruction& in, u32 k, u32* out) {
+const u32* mix_source(Wave& wave, const Instruction& in, u32 k, u32* out) {
   const Operand& operand = in.src[k];
   const bool half = (in.opsel_hi >> k & 1) != 0;
   const u32 keep = (in.neg_hi >> k & 1) != 0 ? 0x7fffffff : ~0u, flip = (in.neg >> k & 1) != 0 ? 0x80000000 : 0;
-  alignas(64) u32 base[half_lanes];
-  const u32* from = base;
-  if (operand.is_vgpr()) from = wave.vgpr(operand.vgpr());
-  else broadcast(base, half ? scalar_half(wave, operand.code, in) : wave.scalar(operand.code, in));
+  const u32* from = operand.is_vgpr() ? wave.vgpr(operand.vgpr()) : out;
+  if (from == out) broadcast(out, half ? scalar_half(wave, operand.code, in) : wave.scalar(operand.code, in));
   if (half) {
     select_half(from, out, (in.opsel >> k & 1) != 0, false);
     if ((wave.mode & 0x40) == 0) flush_f16(out);
@@ -159,7 +195,9 @@ void mix_source(Wave& wave, const Instruction& in, u32 k, u32* out) {
     for (u32 i = 0; i < half_lanes; i++) out[i] = (from[i] & 0x7f800000) == 0 ? from[i] & 0x80000000 : from[i];
     from = out;
   }
+  if (keep == ~0u && flip == 0) return from;
   for (u32 i = 0; i < half_lanes; i++) out[i] = (from[i] & keep) ^ flip;
+  return out;
 }
 
 u32 clamp_f32(u32 value, bool nan_to_zero) {
@@ -176,12 +214,20 @@ AMLM_CLONES void fma_for_f16(const u32* a, const u32* b, const u32* c, u32* out)
   }
 }
 
-// With an addend of 0, which only turns -0 into +0: no sum to make odd.
-AMLM_CLONES void product_for_f16(const u32* a, const u32* b, u32* out) {
+// The same by an f32 sum, which is as good wherever that is not halfway between two f16: rounding is monotonic, so it
+// cannot have crossed a halfway point, only have met one. 0: so in all lanes. NaN and small results are looked at broadly.
+AMLM_CLONES u32 fma_for_f16_near(const u32* a, const u32* b, const u32* c, u32* out) {
+  u32 doubtful = 0;
   for (u32 i = 0; i < half_lanes; i++) {
-    const f32 x = arith::as_f32(a[i]), y = arith::as_f32(b[i]);
-    out[i] = arith::bits(arith::with_nan(arith::to_f32_odd(f64(x) * f64(y) + 0.0), x, y));
+    const f32 sum = __builtin_fmaf(arith::as_f32(a[i]), arith::as_f32(b[i]), arith::as_f32(c[i]));
+    const u32 value = arith::bits(sum), magnitude = value & 0x7fffffff;
+    // Below 2^-14 halfway points are odd multiples of 2^-25.
+    const f32 steps = sum * 0x1p25f;
+    const bool small = (magnitude < 0x38800000) & (magnitude != 0) & (__builtin_rintf(steps) == steps);
+    doubtful |= u32(((value & 0x1fff) == 0x1000) | (magnitude > 0x7f800000) | small);
+    out[i] = value;
   }
+  return doubtful;
 }
 
 bool mix_allowed(Wave& wave, const Instruction& in) {
@@ -193,12 +239,12 @@ bool mix_allowed(Wave& wave, const Instruction& in) {
 void v_fma_mix_f32(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
   if (!mix_allowed(wave, in)) return;
-  LaneBuffer a, b, c, result;
-  mix_source(wave, in, 0, a.low);
-  mix_source(wave, in, 1, b.low);
-  mix_source(wave, in, 2, c.low);
+  LaneBuffer buffers[3], result;
+  const u32* a = mix_source(wave, in, 0, buffers[0].low);
+  const u32* b = mix_source(wave, in, 1, buffers[1].low);
+  const u32* c = mix_source(wave, in, 2, buffers[2].low);
   for (u32 i = 0; i < half_lanes; i++)
-    result.low[i] = arith::bits(arith::fma(arith::as_f32(a.low[i]), arith::as_f32(b.low[i]), arith::as_f32(c.low[i])));
+    result.low[i] = arith::bits(arith::fma(arith::as_f32(a[i]), arith::as_f32(b[i]), arith::as_f32(c[i])));
   if ((wave.mode & 0x20) == 0)
     for (u32 i = 0; i < half_lanes; i++)
       if ((result.low[i] & 0x7f800000) == 0) result.low[i] &= 0x80000000;
@@ -211,15 +257,11 @@ template <bool high>
 void v_fma_mix_half(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
   if (!mix_allowed(wave, in)) return;
-  LaneBuffer a, b, c, result;
-  mix_source(wave, in, 0, a.low);
-  mix_source(wave, in, 1, b.low);
-  if (in.src[2].code == code_zero && (in.neg & 4) == 0) {
-    product_for_f16(a.low, b.low, result.low);
-  } else {
-    mix_source(wave, in, 2, c.low);
-    fma_for_f16(a.low, b.low, c.low, result.low);
-  }
+  LaneBuffer buffers[3], result;
+  const u32* a = mix_source(wave, in, 0, buffers[0].low);
+  const u32* b = mix_source(wave, in, 1, buffers[1].low);
+  const u32* c = mix_source(wave, in, 2, buffers[2].low);
+  if (fma_for_f16_near(a, b, c, result.low) != 0) fma_for_f16(a, b, c, result.low);
   narrow_halves(result.low, result.low);
   if ((wave.mode & 0x80) == 0) flush_f16(result.low);
   if (in.clamp) clamp_f16(result.low, (wave.mode & 0x100) != 0);
@@ -314,7 +356,7 @@ void v_dot_integer(Wave& wave, const Step& step) {
   write_lanes(wave.vgpr(in.dst.vgpr()), result.low, wave.exec());
 }
 
-#define BIND(name, ...) {Opcode::v_pk_##name, packed_op<__VA_ARGS__>}
+#define BIND(name, ...) {Opcode::v_pk_##name, packed_op<__VA_ARGS__>, packed_wide<__VA_ARGS__>}
 #define SATURATING(name) BIND(name, op::name, Last::source, op::sat_##name)
 constexpr Binding bindings[] = {
     SATURATING(mad_i16), SATURATING(mad_u16), BIND(mul_lo_u16, op::mul_lo_u16), SATURATING(add_i16),

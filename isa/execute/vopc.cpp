@@ -56,8 +56,10 @@ bool class_f16(u16 a, u16 mask) {
 
 #define BOTH(name, type, ...) {Opcode::v_cmp_##name##_##type, vector_op<__VA_ARGS__>}, \
                               {Opcode::v_cmpx_##name##_##type, vector_op<__VA_ARGS__>}
-#define FLOATS(name) BOTH(name, f16, op::name<Half>), BOTH(name, f32, op::name<f32>), BOTH(name, f64, op::name<f64>)
-#define INTEGERS(name) BOTH(name, i32, op::name<i32>), BOTH(name, u32, op::name<u32>), \
+#define WIDE(name, type, ...) {Opcode::v_cmp_##name##_##type, vector_op<__VA_ARGS__>, vector_wide<__VA_ARGS__>}, \
+                              {Opcode::v_cmpx_##name##_##type, vector_op<__VA_ARGS__>, vector_wide<__VA_ARGS__>}
+#define FLOATS(name) BOTH(name, f16, op::name<Half>), WIDE(name, f32, op::name<f32>), BOTH(name, f64, op::name<f64>)
+#define INTEGERS(name) WIDE(name, i32, op::name<i32>), WIDE(name, u32, op::name<u32>), \
                        BOTH(name, i64, op::name<i64>), BOTH(name, u64, op::name<u64>)
 #define SHORTS(name) BOTH(name, i16, op::name<i16>), BOTH(name, u16, op::name<u16>)
 constexpr Binding bindings[] = {
@@ -68,6 +70,7 @@ constexpr Binding bindings[] = {
     BOTH(class, f16, op::class_f16), BOTH(class, f32, op::class_f32), BOTH(class, f64, op::class_f64),
 };
 #undef BOTH
+#undef WIDE
 #undef FLOATS
 #undef INTEGERS
 #undef SHORTS

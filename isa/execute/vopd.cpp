@@ -34,7 +34,7 @@ struct HalfOperands {
 using Compute = void (*)(Wave&, const Step&, HalfOperands, LaneBuffer&);
 
 template <auto F, Last last = Last::source>
-void compute(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& result) {
+AMLM_INLINE void compute_body(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& result) {
   using S = Signature<decltype(F)>;
   constexpr u32 n = S::count;
   LaneBuffer buffers[n];
@@ -46,6 +46,18 @@ void compute(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& re
   }(std::make_integer_sequence<u32, n>{});
   apply<F>(std::make_integer_sequence<u32, n>{}, wave, lanes, result);
 }
+
+template <auto F, Last last = Last::source>
+void compute(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& result) {
+  compute_body<F, last>(wave, step, operands, result);
+}
+template <auto F, Last last = Last::source>
+AMLM_AVX512 __attribute__((flatten)) void compute_wide(Wave& wave, const Step& step, HalfOperands operands,
+                                                       LaneBuffer& result) {
+  compute_body<F, last>(wave, step, operands, result);
+}
+template <auto F, Last last = Last::source>
+Compute best() { return has_avx512() ? compute_wide<F, last> : compute<F, last>; }
 
 // Inline floats stand in both halves here, unlike in VOP2 (captured on gfx1100); bf16 ones are the upper half of the f32.
 template <silicon::Factor factor>
@@ -71,23 +83,23 @@ void dot2acc(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& re
 
 Compute compute_of(Opcode opcode) {
   switch (opcode) {
-    case Opcode::v_dual_fmac_f32: return compute<op::fmac, Last::destination>;
+    case Opcode::v_dual_fmac_f32: return best<op::fmac, Last::destination>();
     case Opcode::v_dual_fmaak_f32:
-    case Opcode::v_dual_fmamk_f32: return compute<op::fmac>;
-    case Opcode::v_dual_mul_f32: return compute<op::mul>;
-    case Opcode::v_dual_add_f32: return compute<op::add>;
-    case Opcode::v_dual_sub_f32: return compute<op::sub>;
-    case Opcode::v_dual_subrev_f32: return compute<op::subrev>;
-    case Opcode::v_dual_mul_dx9_zero_f32: return compute<op::mul_dx9_zero>;
-    case Opcode::v_dual_mov_b32: return compute<op::mov>;
-    case Opcode::v_dual_cndmask_b32: return compute<op::cndmask>;
-    case Opcode::v_dual_max_f32: return compute<op::max>;
-    case Opcode::v_dual_min_f32: return compute<op::min>;
+    case Opcode::v_dual_fmamk_f32: return best<op::fmac>();
+    case Opcode::v_dual_mul_f32: return best<op::mul>();
+    case Opcode::v_dual_add_f32: return best<op::add>();
+    case Opcode::v_dual_sub_f32: return best<op::sub>();
+    case Opcode::v_dual_subrev_f32: return best<op::subrev>();
+    case Opcode::v_dual_mul_dx9_zero_f32: return best<op::mul_dx9_zero>();
+    case Opcode::v_dual_mov_b32: return best<op::mov>();
+    case Opcode::v_dual_cndmask_b32: return best<op::cndmask>();
+    case Opcode::v_dual_max_f32: return best<op::max>();
+    case Opcode::v_dual_min_f32: return best<op::min>();
     case Opcode::v_dual_dot2acc_f32_f16: return dot2acc<silicon::Factor::f16>;
     case Opcode::v_dual_dot2acc_f32_bf16: return dot2acc<silicon::Factor::bf16>;
-    case Opcode::v_dual_add_nc_u32: return compute<op::add_nc>;
-    case Opcode::v_dual_lshlrev_b32: return compute<op::lshlrev>;
-    case Opcode::v_dual_and_b32: return compute<op::bit_and>;
+    case Opcode::v_dual_add_nc_u32: return best<op::add_nc>();
+    case Opcode::v_dual_lshlrev_b32: return best<op::lshlrev>();
+    case Opcode::v_dual_and_b32: return best<op::bit_and>();
     default: return nullptr;
   }
 }
@@ -116,7 +128,7 @@ void half_result(Wave& wave, const Step& step, bool y, bool usual, LaneBuffer& r
   const Operand& dst = y ? in.y_dst : in.dst;
   const Operand* src = y ? in.y_src.data() : in.src.data();
   const Handler slow = usual ? nullptr : slow_of(opcode);
-  if (slow == nullptr) return compute_of(opcode)(wave, step, {dst, src}, result);
+  if (slow == nullptr) return reinterpret_cast<Compute>(step.parts[y])(wave, step, {dst, src}, result);
   Step single = step;
   single.in.opcode = opcode;
   single.in.dst = dst;
@@ -143,6 +155,11 @@ void run(Wave& wave, const Step& step) {
 
 Handler vopd_handler(const Instruction& in) {
   return compute_of(in.opcode) != nullptr && compute_of(in.y_opcode) != nullptr ? run : nullptr;
+}
+
+void vopd_parts(Step& step) {
+  step.parts[0] = reinterpret_cast<Step::Part>(compute_of(step.in.opcode));
+  step.parts[1] = reinterpret_cast<Step::Part>(compute_of(step.in.y_opcode));
 }
 
 }  // namespace amlm::isa

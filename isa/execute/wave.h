@@ -35,6 +35,8 @@ inline constexpr u32 count_kinds = 16;
 struct Step {
   Instruction in;
   Handler handler = nullptr;      // never null: not-executed opcodes get one that faults by name
+  using Part = void (*)();
+  Part parts[2] = {};             // VOPD's own: what the two halves compute
   u64 pc = 0;
   bool vector = false;            // called for each half of a wave64
   bool whole_wave = false;        // vector, but called once, with half = 0
@@ -51,6 +53,7 @@ struct Step {
 // The handler of an ALU opcode (isa/execute/: scalar, vector, packed, VOPD, WMMA), null for all others and for
 // those not executed. `whole_wave` says whether it wants to be called once for both halves of a wave64.
 Handler handler_for(const Instruction& in);
+void vopd_parts(Step& step);   // sets Step::parts
 bool wants_whole_wave(const Instruction& in);
 // The same for memory, and for waits, branches, messages (isa/execute/: flat, lds, scalar_memory, flow).
 Handler memory_handler_for(const Instruction& in);
