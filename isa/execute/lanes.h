@@ -256,7 +256,7 @@ inline __attribute__((always_inline)) void put_lane(const Target& buffer, u32 i,
 }
 
 // Applies F to the 32 lanes: values to `result` (f16 as bits again), the flag bits returned. `result` may be a source's
-// registers: a lane depends on the same lane only.
+// registers when vector_plain says so.
 template <auto F, u32... i>
 inline __attribute__((always_inline)) u32 apply(std::integer_sequence<u32, i...>, const Wave& wave, const Lanes* lanes,
                                                 const Target& result) {
@@ -316,6 +316,16 @@ inline __attribute__((always_inline)) Ways ways_of(const Wave& wave, const Step&
   return {usual, modified && only_dpp(step.in), Expected::only_f32s && modified && only_signs(step.in)};
 }
 
+// One store that needs all of a lane's sources, each of one register: it cannot come before a read of what it overwrites.
+template <class S, u32... i>
+constexpr bool writes_in_place(std::integer_sequence<u32, i...>) {
+  const auto dword = []<class T>(std::type_identity<T>) {
+    return std::is_same_v<T, f32> || std::is_same_v<T, u32> || std::is_same_v<T, i32>;
+  };
+  const auto source = [&]<class T>(std::type_identity<T> t) { return std::is_same_v<T, bool> || dword(t); };
+  return dword(std::type_identity<typename S::Result>{}) && (source(std::type_identity<typename S::template Arg<i>>{}) && ...);
+}
+
 template <auto F, Last last>
 inline __attribute__((always_inline)) void vector_plain(Wave& wave, const Step& step, const Ways& ways) {
   using S = Signature<decltype(F)>;
@@ -343,11 +353,9 @@ inline __attribute__((always_inline)) void vector_plain(Wave& wave, const Step& 
   if constexpr (std::is_same_v<R, bool>) {
     write_mask(wave, in.dst.code, apply<F>(Indices{}, wave, lanes, result) & wave.exec() & write);
   } else {
-    constexpr bool whole_registers = sizeof(Value) >= 4 && !std::is_same_v<Value, Half>;
-    u32 mask;
-    if (whole_registers && (wave.exec() & write) == ~0u) {
-      u32* to = wave.vgpr(in.dst.vgpr());
-      mask = apply<F>(Indices{}, wave, lanes, Target(to, to + half_lanes));
+    u32 mask = 0;
+    if (writes_in_place<S>(Indices{}) && (wave.exec() & write) == ~0u) {
+      apply<F>(Indices{}, wave, lanes, Target(wave.vgpr(in.dst.vgpr()), nullptr));
     } else {
       mask = apply<F>(Indices{}, wave, lanes, result);
       write_plain<Value>(wave, step, result, write);
@@ -371,7 +379,8 @@ __attribute__((noinline)) void vector_op(Wave& wave, const Step& step) {
   Lanes lanes[n];
   const Instruction& in = step.in;
   Modified modified;
-  if (!fetch_modified(wave, step, {n, last == Last::destination, Usual<S, Indices>::halves}, lanes, buffers, modified)) return;
+  const SourceList list{n, last == Last::destination, Usual<S, Indices>::halves};
+  if (!fetch_modified(wave, step, list, lanes, buffers, modified)) return;
   u32 mask;
   bool saturated = false;
   if constexpr (has_saturating) saturated = in.clamp;

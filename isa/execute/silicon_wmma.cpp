@@ -52,7 +52,7 @@ AMLM_AVX512_INLINE void split(__m512i half, SplitMatrix& out, int k, int lane, i
                                       _mm512_set1_epi32(exponent_add)));
 }
 
-// False when a factor is infinite or NaN. `shift` of both together puts a product's last bit on 2^(exponent - 24), doubled.
+// False when a factor is infinite or NaN. The shifts of both put a product's last bit on 2^(exponent - 24), doubled.
 template <int shift>
 AMLM_AVX512_INLINE bool split_matrix(Matrix m, SplitMatrix& out, i32 exponent_rise) {
   __mmask32 special = 0;

@@ -128,7 +128,10 @@ void half_result(Wave& wave, const Step& step, bool y, bool usual, LaneBuffer& r
   const Operand& dst = y ? in.y_dst : in.dst;
   const Operand* src = y ? in.y_src.data() : in.src.data();
   const Handler slow = usual ? nullptr : slow_of(opcode);
-  if (slow == nullptr) return reinterpret_cast<Compute>(step.parts[y])(wave, step, {dst, src}, result);
+  if (slow == nullptr) {
+    const Step::Part part = step.parts[y];
+    return (part != nullptr ? reinterpret_cast<Compute>(part) : compute_of(opcode))(wave, step, {dst, src}, result);
+  }
   Step single = step;
   single.in.opcode = opcode;
   single.in.dst = dst;
