@@ -323,7 +323,8 @@ constexpr bool writes_in_place(std::integer_sequence<u32, i...>) {
     return std::is_same_v<T, f32> || std::is_same_v<T, u32> || std::is_same_v<T, i32>;
   };
   const auto source = [&]<class T>(std::type_identity<T> t) { return std::is_same_v<T, bool> || dword(t); };
-  return dword(std::type_identity<typename S::Result>{}) && (source(std::type_identity<typename S::template Arg<i>>{}) && ...);
+  return dword(std::type_identity<typename S::Result>{}) &&
+         (source(std::type_identity<typename S::template Arg<i>>{}) && ...);
 }
 
 template <auto F, Last last>

@@ -78,8 +78,8 @@ struct Accumulator {
 AMLM_AVX512_INLINE Accumulator unpack(__m512i bits, __mmask16& outside) {
   const __m512i field = _mm512_and_epi32(_mm512_srli_epi32(bits, 23), _mm512_set1_epi32(0xff));
   const __mmask16 nonzero = _mm512_test_epi32_mask(field, field);   // subnormals count as zero
-  outside |= _mm512_mask_cmpgt_epu32_mask(nonzero, _mm512_sub_epi32(field, _mm512_set1_epi32(exponent_bias - exponent_range)),
-                                          _mm512_set1_epi32(2 * exponent_range));
+  const __m512i above_lowest = _mm512_sub_epi32(field, _mm512_set1_epi32(exponent_bias - exponent_range));
+  outside |= _mm512_mask_cmpgt_epu32_mask(nonzero, above_lowest, _mm512_set1_epi32(2 * exponent_range));
   const __m512i fraction = _mm512_slli_epi32(_mm512_and_epi32(bits, _mm512_set1_epi32(0x7fffff)), 4);
   const __m512i sign = _mm512_srai_epi32(bits, 31);
   return {_mm512_xor_epi32(_mm512_maskz_or_epi32(nonzero, fraction, _mm512_set1_epi32(1 << 27)), sign),
