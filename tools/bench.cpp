@@ -268,6 +268,7 @@ void add_bench(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("bench", "llama-bench's tests, and what a token costs");
   auto options = std::make_shared<Options>();
   add_model_options(*command, options->model);
+  command->get_option("--ctx")->description("context in tokens; as many as the tests need when left out");
   command->add_option("-p,--n-prompt", options->prompt_tokens, "tokens of the prompt test; 0 = none")->default_val(512)
       ->check(CLI::Range(0u, most_tokens));
   command->add_option("-n,--n-gen", options->decode_tokens, "tokens of the decode test; 0 = none")->default_val(128)

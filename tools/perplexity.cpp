@@ -69,6 +69,7 @@ void add_perplexity(CLI::App& app, Invocation& invocation) {
   auto* command = app.add_subcommand("perplexity", "Perplexity of a text, by llama.cpp's definition");
   auto options = std::make_shared<Options>();
   add_model_options(*command, options->model);
+  command->get_option("--ctx")->description("tokens of a window; 512 when left out");
   command->add_option("-f,--file", options->file, "the text; - for standard input")->required()->type_name("FILE")
       ->check(not_empty);
   command->add_option("--chunks", options->chunks, "windows to count; 0 or left out: all");
