@@ -5,8 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include <immintrin.h>
-
+#include "isa/execute/host_vectors.h"
 #include "isa/execute/arithmetic.h"
 
 namespace amlm::isa {
@@ -15,7 +14,7 @@ namespace {
 
 using enum Number;
 constexpr Number any[] = {unorm, snorm, uscaled, sscaled, uint, sint, floating}, four[] = {unorm, snorm, uint, sint},
-                 wide[] = {uint, sint, floating}, real[] = {floating};
+                 wide[] = {uint, sint, floating}, floats[] = {floating};
 constexpr std::span<const Number> integers{any, 6};
 
 struct Formats {
@@ -26,8 +25,8 @@ struct Formats {
 constexpr Formats formats[] = {
     {1, {8}, integers},         {7, {16}, any},
     {14, {8, 8}, integers},     {20, {32}, wide},
-    {23, {16, 16}, any},        {30, {11, 11, 10}, real},          // 10_11_11
-    {31, {10, 11, 11}, real},   {32, {2, 10, 10, 10}, four},       // 11_11_10; 10_10_10_2
+    {23, {16, 16}, any},        {30, {11, 11, 10}, floats},          // 10_11_11
+    {31, {10, 11, 11}, floats},   {32, {2, 10, 10, 10}, four},       // 11_11_10; 10_10_10_2
     {36, {10, 10, 10, 2}, integers},                               // 2_10_10_10
     {42, {8, 8, 8, 8}, integers}, {48, {32, 32}, wide},
     {51, {16, 16, 16, 16}, any}, {58, {32, 32, 32}, wide},

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstring>
 
-#include <immintrin.h>
+#include "isa/execute/host_vectors.h"
 
 #include "isa/execute/wave.h"
 

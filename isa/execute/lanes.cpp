@@ -4,7 +4,7 @@
 #include <cmath>
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "isa/execute/host_vectors.h"
 #endif
 
 namespace amlm::isa {

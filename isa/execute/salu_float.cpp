@@ -1,6 +1,6 @@
 // Scalar floating point (RDNA3.5 only): the same results as the vector instructions. 16-bit forms read the low half and
 // write zero to the high one.
-#include <immintrin.h>
+#include "isa/execute/host_vectors.h"
 
 #include "isa/execute/alu.h"
 #include "isa/execute/arithmetic.h"

@@ -1,7 +1,7 @@
 #include "isa/execute/silicon_wmma.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "isa/execute/host_vectors.h"
 
 #define AMLM_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 #define AMLM_AVX512_INLINE AMLM_AVX512 inline __attribute__((always_inline))

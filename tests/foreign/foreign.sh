@@ -12,17 +12,8 @@ set -u
 library=$(realpath "$1"); folder=$2; shift 2
 skip() { echo "skipped: $1"; exit 77; }
 [ "$(id -u)" = 0 ] || skip "needs root for debootstrap"
-for tool in debootstrap bwrap; do command -v $tool >/dev/null || skip "$tool is not installed"; done
-
-if [ ! -e "$folder/.ready" ]; then
-  debootstrap --variant=minbase sid "$folder" >/dev/null || skip "debootstrap failed (no network?)"
-  printf '#!/bin/sh\nexit 101\n' > "$folder/usr/sbin/policy-rc.d"
-  chmod +x "$folder/usr/sbin/policy-rc.d"
-  DEBIAN_FRONTEND=noninteractive chroot "$folder" apt-get install -y --no-install-recommends mesa-vulkan-drivers \
-    vulkan-tools llama.cpp-tools llama.cpp-tests libggml0-backend-vulkan igt-gpu-tools-tests >/dev/null ||
-    skip "packages could not be installed"
-  touch "$folder/.ready"
-fi
+command -v bwrap >/dev/null || skip "bubblewrap is not installed"
+"$(dirname "$0")/make-chroot" sid "$folder" || exit $?
 install -m 755 "$library" "$folder/usr/local/lib/libamlm-vgpu.so"
 
 # inside MODE VARIABLE=VALUE... -- COMMAND...
