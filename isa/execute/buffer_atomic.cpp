@@ -1,6 +1,5 @@
 // MUBUF atomics. Out of range: no operation, 0 is returned.
-#include <fmt/format.h>
-
+#include "isa/execute/atomic_lanes.h"
 #include "isa/execute/atomic_ops.h"
 #include "isa/execute/buffer.h"
 #include "isa/execute/group.h"
@@ -10,23 +9,6 @@
 namespace amlm::isa {
 
 namespace {
-
-template <class T>
-T data_of(const u32* registers, u32 lane) {
-  if constexpr (sizeof(T) == 4) return registers[lane];
-  else return registers[lane] | u64(registers[half_lanes + lane]) << 32;
-}
-
-bool is_aligned(Wave& wave, const u64* address, u32 mask, u32 bytes) {
-  for (u32 left = mask; left; left &= left - 1) {
-    const u32 lane = u32(std::countr_zero(left));
-    if (address[lane] % bytes == 0) continue;
-    wave.raise("misaligned", fmt::format("atomic at {:#x}, which is not aligned to {}", address[lane], bytes), address[lane],
-               lane);
-    return false;
-  }
-  return true;
-}
 
 template <class Op, class T>
 void atomic(Wave& wave, const Step& step) {
