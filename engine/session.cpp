@@ -97,6 +97,7 @@ struct Session::Impl {
   Result<void> write_rope();
   void map_weights();
   void write_decode();
+  Result<void> accepts(std::span<const u32> tokens) const;
   Result<void> run_prefill(std::span<const u32> tokens);
   Result<void> submit_batch(const PrefillBatch& batch, PrefillSlot& slot);
   Result<u64> submit_decode();
@@ -341,18 +342,24 @@ Session::~Session() {
   (void)impl_->wait(impl_->queue->submitted());
 }
 
+// Room in the context, and ids of this vocabulary.
+Result<void> Session::Impl::accepts(std::span<const u32> tokens) const {
+  const u64 total = history.size() + tokens.size();
+  if (total > plan.context)
+    return fail(ErrorCode::too_long, "the text has " + std::to_string(total) + " tokens and the context " +
+                                         std::to_string(plan.context) + "; shorten it or raise --ctx");
+  for (const u32 id : tokens)
+    if (id >= model.config().vocabulary)
+      return fail(ErrorCode::usage, "token " + std::to_string(id) + " is not in the vocabulary of " +
+                                        std::to_string(model.config().vocabulary));
+  return {};
+}
+
 Result<void> Session::prefill(std::span<const u32> tokens) {
   Impl& impl = *impl_;
   TRY_VOID(impl.settle());
-  const u64 total = impl.history.size() + tokens.size();
-  if (total > impl.plan.context)
-    return fail(ErrorCode::too_long, "the text has " + std::to_string(total) + " tokens and the context " +
-                                         std::to_string(impl.plan.context) + "; shorten it or raise --ctx");
-  for (const u32 id : tokens)
-    if (id >= impl.model.config().vocabulary)
-      return fail(ErrorCode::usage, "token " + std::to_string(id) + " is not in the vocabulary of " +
-                                        std::to_string(impl.model.config().vocabulary));
-  if (total == impl.in_cache) return {};
+  TRY_VOID(impl.accepts(tokens));
+  if (impl.history.size() + tokens.size() == impl.in_cache) return {};
   const auto start = Clock::now();
   const size_t before = impl.history.size();
   impl.history.insert(impl.history.end(), tokens.begin(), tokens.end());
@@ -371,10 +378,7 @@ Result<void> Session::prefill(std::span<const u32> tokens) {
 Result<void> Session::prefill_by_token(std::span<const u32> tokens) {
   Impl& impl = *impl_;
   TRY_VOID(impl.settle());
-  const u64 total = impl.history.size() + tokens.size();
-  if (total > impl.plan.context)
-    return fail(ErrorCode::too_long, "the text has " + std::to_string(total) + " tokens and the context " +
-                                         std::to_string(impl.plan.context) + "; shorten it or raise --ctx");
+  TRY_VOID(impl.accepts(tokens));
   const auto start = Clock::now();
   impl.history.insert(impl.history.end(), tokens.begin(), tokens.end());
   while (impl.in_cache < impl.history.size()) TRY_VOID(impl.guarded([&] { return impl.decode_pending(); }));

@@ -170,6 +170,9 @@ TEST_CASE("a full context, a prompt too long, ids out of range") {
   REQUIRE_FALSE(refused.has_value());
   REQUIRE(refused.error().code == ErrorCode::too_long);
   REQUIRE(session->prefill(std::vector<u32>{1, ~0u}).error().code == ErrorCode::usage);
+  const auto stranger = session->prefill_by_token(std::vector<u32>{1, ~0u});
+  REQUIRE_FALSE(stranger.has_value());
+  REQUIRE(stranger.error().code == ErrorCode::usage);
   Sampler sampler = greedy();
   must(session->prefill(std::span(nine).first(6)));
   for (u32 i = 0; i < 3; ++i) must(session->next(sampler));              // tokens 6 and 7 fit, token 8 is only chosen
