@@ -87,21 +87,33 @@ std::string place(std::span<const u32> code, const SourceLines& lines, u64 addre
   return line.empty() ? text : fmt::format("{} ({})", line, text);
 }
 
+// Waves a SIMD that LDS leaves room for: a CU has two SIMDs and 64 KiB, a WGP (whose LDS is one in WGP mode) four and 128.
+u32 lds_waves(const KernelSymbol& kernel, u32 groups, bool wgp) {
+  const u32 wave_lanes = kernel.wave32 ? 32 : 64, group_waves = (kernel.group_lanes + wave_lanes - 1) / wave_lanes;
+  return groups * group_waves / (wgp ? 4 : 2);
+}
+
 std::string describe_registers(const KernelSymbol& kernel, const CodeCounts& counts) {
-  const u32 granule = kernel.wave32 ? 8 : 4;
+  const u32 granule = kernel.wave32 ? 8 : 4, chip_granule = kernel.wave32 ? 24 : 12;
   const u32 vgprs = ((kernel.rsrc1 & 0x3f) + 1) * granule;
+  const u32 allocated = (vgprs + chip_granule - 1) / chip_granule * chip_granule;
   const bool wgp = (kernel.rsrc1 >> 29 & 1) != 0;
-  std::string out = fmt::format("  wave{}, {}; {} VGPRs allocated, v0-v{} named; s0-s{} named; {} of 16 waves a SIMD\n",
-                                kernel.wave32 ? 32 : 64, wgp ? "WGP mode" : "CU mode", vgprs,
-                                counts.vgprs == 0 ? 0 : counts.vgprs - 1, counts.sgprs == 0 ? 0 : counts.sgprs - 1,
-                                occupancy_waves(kernel.wave32 ? vgprs : vgprs * 2));
-  out += fmt::format("  {} bytes of arguments, {} of LDS", kernel.kernarg_bytes, kernel.lds_bytes);
+  u32 waves = occupancy_waves(kernel.wave32 ? vgprs : vgprs * 2);
+  std::string limit = waves < 16 ? ", bound by VGPRs" : "", lds;
   if (kernel.lds_bytes != 0 && kernel.lds_bytes <= compute_unit_lds_bytes) {
     const u32 granules = (kernel.lds_bytes + lds_granule_bytes - 1) / lds_granule_bytes;
-    const u32 all = compute_unit_lds_bytes / lds_granule_bytes * (wgp ? 2 : 1);
-    out += fmt::format(" (room for {} workgroups on a {})", all / granules, wgp ? "WGP" : "CU");
+    const u32 groups = compute_unit_lds_bytes / lds_granule_bytes * (wgp ? 2 : 1) / granules;
+    lds = fmt::format(" (room for {} workgroups on a {})", groups, wgp ? "WGP" : "CU");
+    if (kernel.group_lanes != 0 && lds_waves(kernel, groups, wgp) < waves) {
+      waves = lds_waves(kernel, groups, wgp);
+      limit = ", bound by LDS";
+    }
   }
-  return out + fmt::format(", {} of scratch a lane\n", kernel.scratch_lane_bytes);
+  return fmt::format("  wave{}, {}; {} VGPRs, {} with the chip's granule, v0-v{} named; s0-s{} named; "
+                     "{} of 16 waves a SIMD{}\n  {} bytes of arguments, {} of LDS{}, {} of scratch a lane\n",
+                     kernel.wave32 ? 32 : 64, wgp ? "WGP mode" : "CU mode", vgprs, allocated, counts.vgprs == 0 ? 0 : counts.vgprs - 1,
+                     counts.sgprs == 0 ? 0 : counts.sgprs - 1, waves, limit, kernel.kernarg_bytes, kernel.lds_bytes, lds,
+                     kernel.scratch_lane_bytes);
 }
 
 void describe(std::span<const u8> elf, const KernelSymbol& kernel, const SourceLines& lines, StaticReport& report) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <string_view>
 
 namespace amlm::tools {
 
@@ -48,15 +49,19 @@ void add_symbols(std::span<const u8> elf, std::span<const Elf64_Shdr> sections, 
   const auto& link = sections[table.sh_link];
   const auto strings = elf.subspan(link.sh_offset, link.sh_size);
   std::map<std::string, u64> descriptors;   // kernel name -> file offset
+  std::map<std::string, u64> group_lanes;
+  constexpr std::string_view lanes_suffix = ".group_lanes";
   for (u64 at = 0; at + sizeof(Elf64_Sym) <= table.sh_size; at += sizeof(Elf64_Sym)) {
     Elf64_Sym symbol;
     read_at(elf, table.sh_offset + at, symbol);
+    std::string name = name_at(strings, symbol.st_name);
+    if (symbol.st_shndx == SHN_ABS && name.ends_with(lanes_suffix) && symbol.st_value <= 1024)
+      group_lanes[name.substr(0, name.size() - lanes_suffix.size())] = symbol.st_value;
     if (symbol.st_shndx >= sections.size()) continue;
     const auto& section = sections[symbol.st_shndx];
     if (!inside(elf, section) || symbol.st_value < section.sh_addr || symbol.st_value - section.sh_addr > section.sh_size)
       continue;
     const u64 within = symbol.st_value - section.sh_addr;
-    std::string name = name_at(strings, symbol.st_name);
     if (name.ends_with(".kd")) descriptors[name.substr(0, name.size() - 3)] = section.sh_offset + within;
     if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC) continue;
     KernelSymbol& kernel = kernels.emplace_back();
@@ -65,9 +70,12 @@ void add_symbols(std::span<const u8> elf, std::span<const Elf64_Shdr> sections, 
     kernel.file_offset = section.sh_offset + within;
     kernel.size_bytes = static_cast<u32>(std::min<u64>(symbol.st_size, section.sh_size - within) & ~3ull);
   }
-  for (auto& kernel : kernels)
+  for (auto& kernel : kernels) {
     if (const auto found = descriptors.find(kernel.name); found != descriptors.end())
       read_descriptor(elf, found->second, kernel);
+    if (const auto found = group_lanes.find(kernel.name); found != group_lanes.end())
+      kernel.group_lanes = static_cast<u32>(found->second);
+  }
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct KernelSymbol {
   u32 rsrc1 = 0, rsrc2 = 0, rsrc3 = 0;
   u32 lds_bytes = 0, scratch_lane_bytes = 0, kernarg_bytes = 0;
   bool wave32 = false;
+  u32 group_lanes = 0;               // the symbol NAME.group_lanes; 0 when there is none
 };
 
 // The functions (STT_FUNC) of the dynamic or static symbol table, by address.

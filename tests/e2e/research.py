@@ -71,11 +71,17 @@ def test_report_and_run(bench):
     done = bench.asm(bench.scale)
     expect('asm reports registers and size', done.returncode == 0 and
            '76 bytes of code, 13 instructions' in done.stdout and
-           '8 VGPRs allocated, v0-v1 named; s0-s9 named; 16 of 16 waves' in done.stdout and
+           '8 VGPRs, 24 with the chip\'s granule, v0-v1 named; s0-s9 named; 16 of 16 waves' in done.stdout and
            '24 bytes of arguments' in done.stdout,
            told(done))
     big = bench.asm(kernel('s_endpgm', vgprs=164))      # measured elsewhere: 164 VGPRs, 9 waves
-    expect('168 VGPRs leave 9 waves', '168 VGPRs allocated' in big.stdout and '9 of 16 waves' in big.stdout, told(big))
+    expect('168 VGPRs leave 9 waves', '168 VGPRs, 168 with' in big.stdout and
+           '9 of 16 waves a SIMD, bound by VGPRs' in big.stdout, told(big))
+    # 24 KiB: 5 workgroups of 8 waves on the four SIMDs of a WGP.
+    lds = bench.asm(bench.scale.replace('.amdhsa_kernel scale_f32', '.amdhsa_kernel scale_f32\n'
+                                        '.amdhsa_group_segment_fixed_size 24576'))
+    expect('LDS bounds the waves', 'room for 5 workgroups on a WGP' in lds.stdout and
+           '10 of 16 waves a SIMD, bound by LDS' in lds.stdout, told(lds))
     done = bench.run_scale(bench.scale, '--dump', f'1:{bench.path("y")}', '--repeat', '3')
     y = struct.unpack('1000f', open(bench.path('y'), 'rb').read()) if done.returncode == 0 else ()
     expect('scale_f32 scales', y == tuple(i * 0.5 for i in range(1000)), told(done))
