@@ -111,9 +111,9 @@ std::string describe_registers(const KernelSymbol& kernel, const CodeCounts& cou
   }
   return fmt::format("  wave{}, {}; {} VGPRs, {} with the chip's granule, v0-v{} named; s0-s{} named; "
                      "{} of 16 waves a SIMD{}\n  {} bytes of arguments, {} of LDS{}, {} of scratch a lane\n",
-                     kernel.wave32 ? 32 : 64, wgp ? "WGP mode" : "CU mode", vgprs, allocated, counts.vgprs == 0 ? 0 : counts.vgprs - 1,
-                     counts.sgprs == 0 ? 0 : counts.sgprs - 1, waves, limit, kernel.kernarg_bytes, kernel.lds_bytes, lds,
-                     kernel.scratch_lane_bytes);
+                     kernel.wave32 ? 32 : 64, wgp ? "WGP mode" : "CU mode", vgprs, allocated,
+                     counts.vgprs == 0 ? 0 : counts.vgprs - 1, counts.sgprs == 0 ? 0 : counts.sgprs - 1, waves,
+                     limit, kernel.kernarg_bytes, kernel.lds_bytes, lds, kernel.scratch_lane_bytes);
 }
 
 void describe(std::span<const u8> elf, const KernelSymbol& kernel, const SourceLines& lines, StaticReport& report) {
