@@ -16,6 +16,7 @@ constexpr u32 code_alignment_bytes = 256;            // COMPUTE_PGM_LO holds the
 constexpr u32 padding_bytes = 256;                   // instruction prefetch runs past the end (RDNA3.5 ISA guide 2.4)
 constexpr u32 s_code_end = 0xBF9F0000;
 constexpr u32 lds_limit_bytes = 64 << 10;
+constexpr u32 scratch_granule_bytes = 256, scratch_granules = 0x7fff;   // COMPUTE_TMPRING_SIZE.WAVESIZE
 static_assert(std::endian::native == std::endian::little);
 
 // kernel_code_properties: what else a kernel may want in its user SGPRs. We give the kernarg pointer alone.
@@ -42,8 +43,10 @@ Result<void> check_demands(const std::string& name, const Descriptor& kd) {
   for (const auto& [bit, what] : refused_properties)
     if (kd.properties >> bit & 1) return wrong(name, std::string("wants ") + what + ", which amlm does not provide");
   if (kd.preload != 0) return wrong(name, "wants preloaded kernargs, which gfx1151 does not have");
-  if (kd.scratch_bytes != 0)
-    return wrong(name, text("wants %u bytes of scratch a lane, which amlm does not provide", kd.scratch_bytes));
+  const u32 wave_lanes = kd.properties & wave32_property ? 32 : 64;
+  if (kd.scratch_bytes > scratch_granules * scratch_granule_bytes / wave_lanes)
+    return wrong(name, text("wants %u bytes of scratch a lane; the chip gives %u", kd.scratch_bytes,
+                            scratch_granules * scratch_granule_bytes / wave_lanes));
   if (kd.lds_bytes > lds_limit_bytes)
     return wrong(name, text("wants %u bytes of LDS; a workgroup has 65536", kd.lds_bytes));
   const auto rsrc1 = reg::compute_pgm_rsrc1::read(kd.rsrc1);
@@ -53,7 +56,9 @@ Result<void> check_demands(const std::string& name, const Descriptor& kd) {
     return wrong(name, text("has %u user SGPRs; the kernarg pointer makes %u", rsrc2.user_sgpr, user_sgprs));
   if (user_sgprs == 0 && kd.kernarg_bytes != 0) return wrong(name, "has kernargs and no pointer to them");
   if (rsrc1.priv != 0) return wrong(name, "wants to be privileged");
-  if (rsrc2.scratch_en != 0) return wrong(name, "enables scratch, which amlm does not provide");
+  if ((rsrc2.scratch_en != 0) != (kd.scratch_bytes != 0))
+    return wrong(name, kd.scratch_bytes == 0 ? "enables scratch and states no size"
+                                             : "states scratch and does not enable it");
   if (rsrc2.trap_present != 0) return wrong(name, "wants a trap handler, which amlm does not provide");
   const std::pair<const char*, u32> registers[] = {
       {"COMPUTE_PGM_RSRC1", kd.rsrc1}, {"COMPUTE_PGM_RSRC2", kd.rsrc2}, {"COMPUTE_PGM_RSRC3", kd.rsrc3}};
@@ -77,7 +82,7 @@ Result<Kernel> read_kernel(const ElfImage& elf, const ElfSymbol& symbol) {
     return wrong(
         name, text("starts at 0x%llx, which is not 256-byte aligned code", static_cast<unsigned long long>(entry)));
   Kernel kernel{.name = name, .code_va = entry, .rsrc1 = kd.rsrc1, .rsrc2 = kd.rsrc2, .rsrc3 = kd.rsrc3,
-                .kernarg_bytes = kd.kernarg_bytes, .lds_bytes = kd.lds_bytes,
+                .kernarg_bytes = kd.kernarg_bytes, .lds_bytes = kd.lds_bytes, .scratch_lane_bytes = kd.scratch_bytes,
                 .wave_lanes = kd.properties & wave32_property ? 32u : 64u};
   if (const ElfSymbol* code = elf.find(name)) {
     if (code->size > elf.bytes.size() || entry > elf.bytes.size() - code->size)
@@ -94,6 +99,10 @@ Result<Kernel> read_kernel(const ElfImage& elf, const ElfSymbol& symbol) {
 
 }  // namespace
 
+u32 Kernel::scratch_wave_bytes() const {
+  return (scratch_lane_bytes * wave_lanes + scratch_granule_bytes - 1) / scratch_granule_bytes * scratch_granule_bytes;
+}
+
 Result<CodeImage> parse_code_object(std::span<const u8> file) {
   ElfImage elf = TRY(read_elf(file));
   CodeImage image;
@@ -101,10 +110,11 @@ Result<CodeImage> parse_code_object(std::span<const u8> file) {
     if (symbol.is_absolute) {
       if (symbol.value <= ~0u) image.symbols.emplace_back(symbol.name, u32(symbol.value));
     } else if (symbol.name.size() > 3 && symbol.name.ends_with(".kd")) {
-      image.kernels.push_back(TRY(read_kernel(elf, symbol)));
+      if (auto kernel = read_kernel(elf, symbol)) image.kernels.push_back(std::move(*kernel));
+      else image.refused.emplace_back(symbol.name.substr(0, symbol.name.size() - 3), kernel.error());
     }
   }
-  if (image.kernels.empty()) return fail(ErrorCode::failed, "code object: it holds no kernel");
+  if (image.kernels.empty() && image.refused.empty()) return fail(ErrorCode::failed, "code object: it holds no kernel");
   std::ranges::sort(image.kernels, {}, &Kernel::name);
   std::ranges::sort(image.symbols);
   image.bytes = std::move(elf.bytes);

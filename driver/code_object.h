@@ -21,6 +21,8 @@ struct Kernel {
   u32 kernarg_bytes = 0;
   u32 lds_bytes = 0, scratch_lane_bytes = 0;
   u32 wave_lanes = 32;
+  // Scratch of one wave as COMPUTE_TMPRING_SIZE states it; 0 for a kernel without.
+  u32 scratch_wave_bytes() const;
   u32 group_lanes = 0;                // ELF symbol NAME.group_lanes (kernel.inc writes it); 0 = not stated
 };
 
@@ -28,6 +30,7 @@ struct Kernel {
 struct CodeImage {
   std::vector<u8> bytes;              // the segments at their addresses, then padding
   std::vector<Kernel> kernels;        // by name
+  std::vector<std::pair<std::string, Error>> refused;    // the others: damaged, or wanting what amlm does not give
   std::vector<std::pair<std::string, u32>> symbols;      // absolute ones, by name
 };
 // Untrusted input: every bound is checked. ErrorCode::failed with what is wrong and at which byte.

@@ -12,6 +12,8 @@ namespace {
 constexpr u32 ib_alignment_dw = 8;              // HW_IP_INFO reports 32 bytes for start and size (driver.md 2.4)
 constexpr u32 ib_limit_dw = 0xfffff;            // the size field of the kernel's INDIRECT_BUFFER
 constexpr u32 lds_granule_bytes = 512;          // of COMPUTE_PGM_RSRC2.LDS_SIZE
+constexpr u32 shader_engines = 2;               // COMPUTE_TMPRING_SIZE.WAVES counts for each
+constexpr u32 scratch_granule_bytes = 256, compute_unit_waves = 32;
 
 u32 sh_offset(u32 byte_address) { return (byte_address - space_base(RegisterSpace::sh)) / 4; }
 
@@ -43,6 +45,10 @@ void IbBuilder::acquire_all() {
   write_event(words_);
   write_acquire(words_, {.gli_inv = reg::gcr_cntl::gli_inv_all, .glm_wb = 1, .glm_inv = 1, .glk_inv = 1, .glv_inv = 1,
                          .gl1_inv = 1, .gl2_inv = 1, .gl2_wb = 1});
+}
+
+u64 scratch_bytes(const Kernel& kernel, const DeviceFacts& facts) {
+  return u64(kernel.scratch_wave_bytes()) * compute_unit_waves * facts.compute_units;
 }
 
 void IbBuilder::begin() {
@@ -96,7 +102,6 @@ void IbBuilder::dispatch(const DispatchCall& call) {
   check(call.groups[0] != 0 && call.groups[1] != 0 && call.groups[2] != 0, "an empty grid");
   check(kernel.code_va % 256 == 0, "code starts on 256 bytes");
   check(kernel.kernarg_bytes == 0 || (call.kernarg_va != 0 && call.kernarg_va % 8 == 0), "kernarg address");
-  check(kernel.scratch_lane_bytes == 0, "scratch is not provided");
 
   stage(reg::compute_pgm_lo{.data = u32(kernel.code_va >> 8)});
   stage(reg::compute_pgm_hi{.data = u32(kernel.code_va >> 40) & 0xff});   // 48-bit addresses
@@ -108,6 +113,7 @@ void IbBuilder::dispatch(const DispatchCall& call) {
   stage(reg::compute_num_thread_x{.num_thread_full = lanes_x});
   stage(reg::compute_num_thread_y{.num_thread_full = call.group_lanes[1]});
   stage(reg::compute_num_thread_z{.num_thread_full = call.group_lanes[2]});
+  if (kernel.scratch_lane_bytes != 0) stage_scratch(kernel, call.scratch);
   if (rsrc2.user_sgpr != 0) {
     stage(reg::compute_user_data_0{.data = u32(call.kernarg_va)});
     stage(reg::compute_user_data_1{.data = u32(call.kernarg_va >> 32)});
@@ -119,6 +125,15 @@ void IbBuilder::dispatch(const DispatchCall& call) {
                                     .cs_w32_en = kernel.wave_lanes == 32 ? 1u : 0u}}.write(words_);
   synchronized_ = false;
   counts_.dispatches++;
+}
+
+void IbBuilder::stage_scratch(const Kernel& kernel, const BufferView& scratch) {
+  const u64 waves = scratch.size_bytes / kernel.scratch_wave_bytes() / shader_engines;
+  check(scratch.va != 0 && scratch.va % scratch_granule_bytes == 0 && waves != 0, "the kernel wants scratch");
+  stage(reg::compute_tmpring_size{.waves = u32(std::min<u64>(waves, 0xfff)),
+                                  .wavesize = kernel.scratch_wave_bytes() / scratch_granule_bytes});
+  stage(reg::compute_dispatch_scratch_base_lo{.data = u32(scratch.va >> 8)});
+  stage(reg::compute_dispatch_scratch_base_hi{.data = u32(scratch.va >> 40) & 0xff});
 }
 
 void IbBuilder::barrier() {

@@ -28,7 +28,11 @@ struct DispatchCall {
   std::array<u32, 3> groups{1, 1, 1};
   std::array<u32, 3> group_lanes{0, 1, 1};   // 0 = Kernel::group_lanes
   u64 kernarg_va = 0;
+  BufferView scratch;                        // of a kernel with scratch: scratch_bytes, or less for fewer waves at once
 };
+
+// Scratch for as many waves as gfx1151 holds (RADV takes 32 a CU); 0 for a kernel without.
+u64 scratch_bytes(const Kernel& kernel, const DeviceFacts& facts);
 
 struct IbCounts { u32 dispatches = 0, barriers = 0, dwords = 0; };
 
@@ -55,6 +59,7 @@ class IbBuilder {
 
   template <class Register> void stage(const Register& row) { stage(Register::address, row.word()); }
   void stage(u32 byte_address, u32 word);
+  void stage_scratch(const Kernel& kernel, const BufferView& scratch);
   void write_staged();
   void acquire_all();
 

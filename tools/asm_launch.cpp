@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include "driver/code_object.h"
 #include "driver/ib.h"
@@ -38,6 +39,8 @@ struct Plan {
 
 Result<Kernel> choose_kernel(const LaunchRequest& request, std::span<const u8> elf) {
   const CodeImage image = TRY(parse_code_object(elf));
+  for (const auto& [name, why] : image.refused)
+    if (name == request.kernel) return std::unexpected(why);
   std::string names;
   for (const auto& kernel : image.kernels) {
     if (kernel.name == request.kernel) return kernel;
@@ -45,6 +48,7 @@ Result<Kernel> choose_kernel(const LaunchRequest& request, std::span<const u8> e
   }
   if (!request.kernel.empty())
     return fail(ErrorCode::usage, fmt::format("{} has no kernel named {}; it has {}", request.file, request.kernel, names));
+  if (image.kernels.empty()) return std::unexpected(image.refused.front().second);
   if (image.kernels.size() != 1)
     return fail(ErrorCode::usage, fmt::format("{} has several kernels: add --kernel with one of {}", request.file, names));
   return image.kernels[0];
@@ -100,6 +104,7 @@ Result<Plan> make_plan(const LaunchRequest& request, std::span<const u8> elf) {
 struct Memory {
   std::vector<Buffer> buffers;      // of the buf arguments, in order
   Buffer kernarg, ib, stamps;
+  std::optional<Buffer> scratch;
 };
 
 Result<Buffer> allocate(Device& device, u64 size_bytes, std::string label) {
@@ -108,8 +113,10 @@ Result<Buffer> allocate(Device& device, u64 size_bytes, std::string label) {
   return buffer;
 }
 
-Result<Memory> prepare(Device& device, const Plan& plan) {
+Result<Memory> prepare(Device& device, const Plan& plan, const Kernel& kernel) {
   Memory memory;
+  if (const u64 bytes = scratch_bytes(kernel, device.facts()); bytes != 0)
+    memory.scratch = TRY(device.allocate({.size_bytes = bytes, .use = MemoryUse::gpu_only, .label = "scratch"}));
   memory.kernarg = TRY(allocate(device, kernarg_limit_bytes, "kernarg"));
   memory.ib = TRY(allocate(device, ib_bytes, "ib"));
   memory.stamps = TRY(allocate(device, 4096, "timestamps"));
@@ -191,12 +198,12 @@ Result<void> launch_kernel(const LaunchRequest& request, const Invocation& invoc
   auto device = TRY(open_device(request.device, invocation, {.mode = "strict"}));
   const CodeObject code = TRY(CodeObject::load(*device, elf, request.file));
   const Kernel& kernel = *code.find(plan.kernel);
-  const Memory memory = TRY(prepare(*device, plan));
+  const Memory memory = TRY(prepare(*device, plan, kernel));
   IbBuilder ib(memory.ib);
   ib.begin();
   ib.timestamp(memory.stamps.va());
   ib.dispatch({.kernel = &kernel, .groups = plan.groups, .group_lanes = plan.group_lanes,
-               .kernarg_va = memory.kernarg.va()});
+               .kernarg_va = memory.kernarg.va(), .scratch = memory.scratch ? memory.scratch->view() : BufferView{}});
   ib.timestamp(memory.stamps.va() + 8);
   const BufferView view = ib.finish();
   Queue queue = TRY(Queue::create(*device));

@@ -66,17 +66,13 @@ CodeCounts count_instructions(std::span<const u32> code) {
 
 enum class Padding : u8 { without, with };
 
-// The kernel's words; with the s_code_end that follow its symbol, at most as many as the prefetch asks for.
+// The kernel's words; with padding, as many s_code_end as the prefetch finds behind it, at most as many as it asks for: what
+// else stands there in the same section (another kernel) serves as well.
 std::vector<u32> code_of(std::span<const u8> elf, const KernelSymbol& kernel, Padding padding) {
   std::vector<u32> code(kernel.size_bytes / 4);
   std::memcpy(code.data(), elf.data() + kernel.file_offset, code.size() * 4);
-  u64 at = kernel.file_offset + kernel.size_bytes;
-  for (u32 i = 0; padding == Padding::with && i < code_end_padding && at + 4 <= elf.size(); ++i, at += 4) {
-    u32 word;
-    std::memcpy(&word, elf.data() + at, 4);
-    if (word != code_end_word) break;
-    code.push_back(word);
-  }
+  if (padding == Padding::with)
+    code.resize(code.size() + std::min<u64>(kernel.following_bytes / 4, code_end_padding), code_end_word);
   return code;
 }
 

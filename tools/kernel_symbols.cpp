@@ -69,6 +69,7 @@ void add_symbols(std::span<const u8> elf, std::span<const Elf64_Shdr> sections, 
     kernel.address = symbol.st_value;
     kernel.file_offset = section.sh_offset + within;
     kernel.size_bytes = static_cast<u32>(std::min<u64>(symbol.st_size, section.sh_size - within) & ~3ull);
+    kernel.following_bytes = section.sh_size - within - kernel.size_bytes;
   }
   for (auto& kernel : kernels) {
     if (const auto found = descriptors.find(kernel.name); found != descriptors.end())

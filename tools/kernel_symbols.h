@@ -14,6 +14,7 @@ struct KernelSymbol {
   u64 address = 0;       // in the object
   u64 file_offset = 0;
   u32 size_bytes = 0;    // a multiple of 4
+  u64 following_bytes = 0;           // of the same section, behind it
   bool has_descriptor = false;       // NAME.kd was found: the fields below hold
   u32 rsrc1 = 0, rsrc2 = 0, rsrc3 = 0;
   u32 lds_bytes = 0, scratch_lane_bytes = 0, kernarg_bytes = 0;

@@ -17,6 +17,14 @@ std::string refusal(const std::vector<u8>& file) {
   return image ? "" : image.error().sentence;
 }
 
+// Of the one kernel that the file's change is about; the others stay.
+std::string kernel_refusal(const std::vector<u8>& file) {
+  const auto image = parse_code_object(file);
+  REQUIRE(image);
+  CHECK(image->kernels.size() + image->refused.size() == 3);
+  return image->refused.empty() ? "" : image->refused.front().second.sentence;
+}
+
 // Where the descriptor of `count` lies in the file: in the first segment, whose address is its offset.
 constexpr std::size_t count_descriptor = 0x440;
 
@@ -76,17 +84,17 @@ TEST_CASE("relocations are refused") {
 }
 
 TEST_CASE("a kernel that wants what we do not give is named") {
-  const auto kernel = [](std::size_t offset, auto value) { return refusal(with(count_descriptor + offset, value)); };
+  const auto kernel = [](std::size_t offset, auto value) { return kernel_refusal(with(count_descriptor + offset, value)); };
   CHECK(kernel(56, u16(1 << 3 | 1 << 10 | 1 << 1)) ==
         "code object: kernel count wants a dispatch packet pointer, which amlm does not provide");
   CHECK(kernel(56, u16(1 << 3 | 1 << 10 | 1 << 11)) ==
         "code object: kernel count wants a dynamic stack, which amlm does not provide");
   CHECK(kernel(58, u16(1)).find("preloaded kernargs") != std::string::npos);
-  CHECK(kernel(4, u32(64)) ==
-        "code object: kernel count wants 64 bytes of scratch a lane, which amlm does not provide");
+  CHECK(kernel(4, u32(64)) == "code object: kernel count states scratch and does not enable it");
+  CHECK(kernel(4, u32(1 << 20)) == "code object: kernel count wants 1048576 bytes of scratch a lane; the chip gives 262136");
   CHECK(kernel(0, u32(65537)) == "code object: kernel count wants 65537 bytes of LDS; a workgroup has 65536");
   CHECK(kernel(52, u32(6 << 1)) == "code object: kernel count has 6 user SGPRs; the kernarg pointer makes 2");
-  CHECK(kernel(52, u32(2 << 1 | 1)) == "code object: kernel count enables scratch, which amlm does not provide");
+  CHECK(kernel(52, u32(2 << 1 | 1)) == "code object: kernel count enables scratch and states no size");
   CHECK(kernel(52, u32(2 << 1 | 1 << 6)).find("trap handler") != std::string::npos);
   CHECK(kernel(48, u32(1 << 20)) == "code object: kernel count wants to be privileged");
   CHECK(kernel(44, u32(1 << 12)) == "code object: kernel count sets reserved bits 0x1000 of COMPUTE_PGM_RSRC3");

@@ -164,6 +164,25 @@ TEST_CASE("barriers stand only between dispatches") {
   }
 }
 
+TEST_CASE("scratch: two shader engines share the waves, 256 bytes are a unit") {
+  std::vector<u32> memory(512);
+  IbBuilder ib(memory, ib_va);
+  Kernel kernel = example_kernel();
+  kernel.scratch_lane_bytes = 260;                     // 32 lanes: 8320 bytes, 33 units
+  kernel.rsrc2 |= 1;
+  DeviceFacts facts;
+  facts.compute_units = 40;
+  REQUIRE(kernel.scratch_wave_bytes() == 33 * 256);
+  REQUIRE(scratch_bytes(kernel, facts) == 33 * 256 * 1280);
+  ib.begin();
+  ib.dispatch({.kernel = &kernel, .kernarg_va = 0x1000, .scratch = {0x123456789a00, scratch_bytes(kernel, facts)}});
+  auto parsed = parse(std::span(memory).first(ib.finish().size_bytes / 4));
+  CHECK(parsed.registers["COMPUTE_TMPRING_SIZE"] == (33 << 12 | 640));
+  CHECK(parsed.registers["COMPUTE_DISPATCH_SCRATCH_BASE_LO"] == 0x3456789a);
+  CHECK(parsed.registers["COMPUTE_DISPATCH_SCRATCH_BASE_HI"] == 0x12);
+  CHECK((parsed.registers["COMPUTE_PGM_RSRC2"] & 1) == 1);
+}
+
 TEST_CASE("print_ib: the listing in print_ib.txt") {
   std::vector<u32> memory(512);
   IbBuilder ib(memory, ib_va);

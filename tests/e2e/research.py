@@ -160,6 +160,34 @@ __attribute__((amdgpu_kernel)) void sums(__attribute__((address_space(1))) const
                'sums:' in done.stdout, built.stderr + told(done))
 
 
+# A table that the compiler must keep in scratch. The kernel's neighbour cannot run, and is in nobody's way.
+def test_scratch(bench, clang):
+    source = bench.write('scratch.c', '''
+#define GLOBAL __attribute__((address_space(1)))
+__attribute__((amdgpu_kernel)) void squares(GLOBAL const int* x, GLOBAL int* y) {
+  volatile int table[16];
+  const int at = __builtin_amdgcn_workgroup_id_x() * 64 + __builtin_amdgcn_workitem_id_x();
+  for (int i = 0; i < 16; ++i) table[i] = x[at] * i;
+  y[at] = table[x[at] & 15];
+}
+__attribute__((amdgpu_kernel)) void packet(GLOBAL int* y) {
+  *y = *(__attribute__((address_space(4))) int*)__builtin_amdgcn_dispatch_ptr();
+}
+''')
+    built = subprocess.run([clang, '--target=amdgcn-amd-amdhsa', '-mcpu=gfx1151', '-O1', '-g', '-nogpulib', '-ffreestanding',
+                            '-fuse-ld=lld-19', '-mcode-object-version=5', '-o', bench.path('scratch.co'), source],
+                           capture_output=True, text=True)
+    run = ('asm', bench.path('scratch.co'), '--run', '--device', 'virtual', '--grid', '1', '--group', '64')
+    y = bench.path('y')
+    done = call(bench.amlm, *run, '--kernel', 'squares', '--arg', 'buf:256=iota', '--arg', 'buf:256', '--dump', f'1:{y}',
+                mode='strict')
+    values = struct.unpack('64i', open(y, 'rb').read()) if done.returncode == 0 else ()
+    expect('a kernel with scratch runs', values == tuple(i * (i & 15) for i in range(64)) and
+           'of scratch a lane' in done.stdout, built.stderr + told(done))
+    done = call(bench.amlm, *run, '--kernel', 'packet', '--arg', 'buf:4')
+    bench.refuses('a kernel that wants a dispatch packet', 1, done, 'packet wants a dispatch packet pointer')
+
+
 def test_asm_refusals(bench):
     scale, asm, run = bench.scale, bench.asm, bench.run_scale
     bench.refuses('a missing file', 8, call(bench.amlm, 'asm', '/nonexistent.s'), 'nonexistent.s cannot be opened')
@@ -293,6 +321,8 @@ def main():
         test_missing_waits(bench)
         test_hazards(bench)
         test_no_false_alarms(bench, kernels_co, clang[0] if clang else None)
+        if clang:
+            test_scratch(bench, clang[0])
         test_asm_refusals(bench)
         test_disasm(bench)
         test_ib(bench)
