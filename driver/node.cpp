@@ -25,22 +25,22 @@ std::string user_name() {
 }
 
 // Which group may open the node, and the command that lets this user in.
-Error no_permission(const std::string& node) {
+Error no_permission(const std::string& node, int error) {
   struct stat status{};
   if (stat(node.c_str(), &status) != 0 || (status.st_mode & 0060) != 0060)
-    return {ErrorCode::permission, EACCES,
+    return {ErrorCode::permission, error,
             text("%s may not be opened (mode %03o). Mend: sudo chmod 0660 %s, or in a container: --device %s",
                  node.c_str(), status.st_mode & 0777, node.c_str(), node.c_str())};
   const group* owner = getgrgid(status.st_gid);
   const std::string name = owner != nullptr ? owner->gr_name : text("%u", status.st_gid);
-  return {ErrorCode::permission, EACCES,
+  return {ErrorCode::permission, error,
           text("%s belongs to group %s (gid %u), of which this process is not a member. Mend: sudo usermod -aG "
                "%s %s, then log in again; in a container: --group-add %u (podman: --group-add keep-groups)",
                node.c_str(), name.c_str(), status.st_gid, name.c_str(), user_name().c_str(), status.st_gid)};
 }
 
 Error cannot_open(const std::string& node, int error) {
-  if (error == EACCES || error == EPERM) return no_permission(node);
+  if (error == EACCES || error == EPERM) return no_permission(node, error);
   if (error == ENOENT)
     return {ErrorCode::no_device, error, text("%s does not exist: ls %s shows the render nodes", node.c_str(), node_folder)};
   if (error == EISDIR || error == ENXIO || error == ENODEV)

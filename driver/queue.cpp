@@ -151,12 +151,13 @@ Result<bool> Queue::reached(u64 point) { return impl_->ask(point, {}); }
 Result<void> Queue::wait(u64 point, std::chrono::milliseconds timeout) {
   const bool done = TRY(impl_->ask(point, timeout));
   if (done) return {};
-  return fail(
-      ErrorCode::gpu_fault,
-      text("the GPU has not finished after %.1f s, and the kernel has not cancelled the job: it is still running, or "
-           "waits behind other programs' work",
-           double(timeout.count()) / 1000),
-      ETIMEDOUT);
+  return std::unexpected(unfinished(timeout));
+}
+
+Error Queue::unfinished(std::chrono::milliseconds waited) {
+  return {ErrorCode::gpu_fault, ETIMEDOUT,
+          text("the GPU has not finished after %.1f s, and the kernel has not cancelled the job: it is still running, or "
+               "waits behind other programs' work", double(waited.count()) / 1000)};
 }
 
 Result<void> Queue::recover() {

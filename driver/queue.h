@@ -30,6 +30,8 @@ class Queue {
   // Returns when `point` is reached, or an Error after `timeout`: gpu_fault with what the kernel said
   // (ETIME, ECANCELED, ENODATA, context state, fault address mapped to our buffer).
   Result<void> wait(u64 point, std::chrono::milliseconds timeout = std::chrono::seconds(120));
+  // What wait() says after a timeout (errno_value ETIMEDOUT), for those who wait in slices.
+  static Error unfinished(std::chrono::milliseconds waited);
   // Whether `point` is reached; does not wait.
   Result<bool> reached(u64 point);
   u64 submitted() const;                 // last point handed out

@@ -208,16 +208,17 @@ Result<std::unique_ptr<Session>> Session::create(Device& device, const Model& mo
 Result<void> Session::Impl::wait(u64 point) {
   constexpr auto slice = std::chrono::milliseconds(250);
   // The kernel ends a job that hangs long before. A virtual GPU has no clock but its own.
-  const auto patience = device.facts().is_virtual ? std::chrono::hours(24) : std::chrono::minutes(2);
+  auto patience = options.patience;
+  if (patience.count() == 0) patience = device.facts().is_virtual ? std::chrono::hours(24) : std::chrono::minutes(2);
   const auto start = Clock::now();
   for (;;) {
-    auto result = queue->wait(point, slice);
-    if (!result && result.error().errno_value == ETIMEDOUT && Clock::now() - start < patience) {
-      if (cancelled()) return fail(ErrorCode::interrupted, "interrupted");
-      continue;
-    }
+    auto result = queue->wait(point, std::min<std::chrono::milliseconds>(slice, patience));
     if (result) waited = std::max(waited, point);
-    return result;
+    if (result || result.error().errno_value != ETIMEDOUT) return result;
+    if (cancelled()) return fail(ErrorCode::interrupted, "interrupted");
+    if (Clock::now() - start < patience) continue;
+    lost = Queue::unfinished(patience);
+    return std::unexpected(*lost);
   }
 }
 
@@ -269,9 +270,12 @@ Result<void> Session::Impl::settle() {
   return queue->submitted() > waited ? wait(queue->submitted()) : Result<void>();
 }
 
+// Whoever still runs may still write: there is nothing to go on with.
+bool is_unfinished(const Error& error) { return error.errno_value == ETIMEDOUT; }
+
 // A new context, the weights compared with their hashes, and the cache filled again from the tokens it held.
 Result<void> Session::Impl::recover(const Error& fault) {
-  if (!options.recover || fault.code != ErrorCode::gpu_fault || last_fault_position == in_cache)
+  if (!options.recover || fault.code != ErrorCode::gpu_fault || is_unfinished(fault) || last_fault_position == in_cache)
     return std::unexpected(fault);
   last_fault_position = in_cache;
   ++stats.recoveries;
@@ -337,7 +341,9 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Session::~Session() {
   // Buffers may not die under the GPU. A wait that fails leaves nothing running: the kernel has ended the context.
+  // The queue itself waits a little for one that it did not end.
   if (!impl_ || !impl_->queue || impl_->queue->submitted() <= impl_->waited) return;
+  if (impl_->lost && is_unfinished(*impl_->lost)) return;
   impl_->options.cancelled = nullptr;
   (void)impl_->wait(impl_->queue->submitted());
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <span>
@@ -39,6 +40,7 @@ struct SessionOptions {
   // Greedy decoding submits this many tokens ahead of the one it returns: the GPU never waits for the CPU. Then
   // logits() may already be those of a later token; 0 keeps them in step.
   u32 decode_ahead = 0;
+  std::chrono::milliseconds patience{0};     // with one submission that the kernel does not end; 0 = by the device
   bool recover = true;                       // after a GPU fault go on from the last good token; false: return it
   std::function<void(const Error&)> on_fault;     // told of each fault that recovery is tried for
   std::function<void(const MemoryPlan&)> on_plan;

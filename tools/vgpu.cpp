@@ -52,7 +52,11 @@ void add_vgpu(CLI::App& app, Invocation& invocation) {
   command->add_option("--faults", options->vgpu.faults_file, "write each fault as a JSON line to this file");
   command->add_option("--counters", options->vgpu.counters_file, "write instruction counts as JSON to this file at exit");
   command->add_option("--record", options->vgpu.record_file, "answer like the machine recorded by amlm info --record");
-  command->add_option("--inject", options->vgpu.inject, "fail ioctls on demand: ioctl=CS,nth=3,errno=ENOMEM;...");
+  auto* inject = command->add_option("--inject", options->vgpu.inject,
+                                     "a fault script: \"CS nth 3: fail ENOMEM; JOB nth 5: hang\"");
+  command->add_option_function<std::string>("--fault-script", [options](const std::string& file) {
+    options->vgpu.inject = "@" + file;
+  }, "a fault script from this file")->excludes(inject);
   command->add_option("command", options->command, "the program and its arguments")->required();
   command->positionals_at_end();
   command->callback([options, &invocation] { invocation.exit_code = report(run_under_virtual(*options)); });

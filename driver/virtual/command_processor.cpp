@@ -22,7 +22,8 @@ std::string hex(u64 value) {
 }
 
 CommandProcessor::CommandProcessor(Gpu& gpu, Job& job, u64 start_ns)
-    : gpu_(gpu), job_(job), vm_(*job.vm), strict_(gpu.config.mode == isa::Mode::strict), start_ns_(start_ns) {
+    : gpu_(gpu), job_(job), vm_(*job.vm), strict_(gpu.config.mode == isa::Mode::strict), start_ns_(start_ns),
+      modelled_ns_(job.stall_ns) {
   std::mt19937_64 random(gpu.config.seed + job.number);
   for (u32& value : sh_) value = u32(random());
   const std::lock_guard executing(vm_.executing);
@@ -32,6 +33,7 @@ CommandProcessor::CommandProcessor(Gpu& gpu, Job& job, u64 start_ns)
 
 CommandProcessor::Status CommandProcessor::run() {
   moved_ = false;
+  const u64 timeout_ms = gpu_.config.job_timeout_ms;
   while (true) {
     while (vm_.wanted.load(std::memory_order_relaxed)) std::this_thread::yield();
     const std::lock_guard executing(vm_.executing);
@@ -44,10 +46,10 @@ CommandProcessor::Status CommandProcessor::run() {
     if (failed_ || step == Step::stop) return Status::failed;
     if (step == Step::again) return Status::blocked;
     moved_ = true;
-    if (modelled_ns_ > gpu_.config.job_timeout_ms * 1'000'000) {
+    if (timeout_ms && modelled_ns_ > timeout_ms * 1'000'000) {
       fault("job-timeout", "the job has taken " + std::to_string(modelled_ns_ / 1'000'000) +
                                " modelled ms, the kernel's job timeout is " +
-                               std::to_string(gpu_.config.job_timeout_ms) + " ms");
+                               std::to_string(timeout_ms) + " ms");
       return Status::failed;
     }
   }

@@ -64,6 +64,7 @@ class CommandProcessor {
   bool check_values(const reg::compute_dispatch_initiator& initiator);
   isa::Dispatch describe(std::array<u32, 3> dims, const reg::compute_dispatch_initiator& initiator) const;
   isa::Visibility visibility();
+  bool follow_script(const std::string& label);
   void refresh_code(u64 code_va);
   Step report_run(const isa::Dispatch& dispatch, const isa::RunReport& report);
 

@@ -184,12 +184,28 @@ CommandProcessor::Step CommandProcessor::dispatch(std::array<u32, 3> dims,
   if (label.empty()) label = label_of_code(vm_.space, d.code_va);
   d.label = label;
   if (d.groups[0] == 0 || d.groups[1] == 0 || d.groups[2] == 0) return Step::next;
+  if (!follow_script(d.label)) return Step::stop;
+  const u64 timeout_ms = gpu_.config.job_timeout_ms;
   const isa::RunOptions options{.mode = gpu_.config.mode,
                                 .seed = gpu_.config.seed + vm_.caches.issued,
-                                .instruction_limit = gpu_.config.job_timeout_ms * wave_instructions_per_ms,
+                                .instruction_limit = timeout_ms ? timeout_ms * wave_instructions_per_ms : ~0u,
                                 .host_threads = gpu_.config.host_threads,
                                 .count_lines = gpu_.config.mode == isa::Mode::strict || gpu_.counters.wants_lines()};
   return report_run(d, vm_.executor->run(d, vm_.space, visibility(), options));
+}
+
+// False: the script ends the job here.
+bool CommandProcessor::follow_script(const std::string& label) {
+  for (const Action& action : scripted({.name = "DISPATCH", .busy_ns = gpu_.busy_ns + modelled_ns_, .kernel = label})) {
+    if (action.kind == Action::Kind::stall) {
+      modelled_ns_ += action.amount;
+      continue;
+    }
+    job_.ended_by = action;
+    fault("injected", label + ": " + apply_to_job(action, vm_));
+    return false;
+  }
+  return true;
 }
 
 CommandProcessor::Step CommandProcessor::report_run(const isa::Dispatch& dispatch, const isa::RunReport& report) {
@@ -200,11 +216,7 @@ CommandProcessor::Step CommandProcessor::report_run(const isa::Dispatch& dispatc
   failed_ = true;
   const bool is_page_fault = f.kind == "unmapped" || f.kind == "no-read" || f.kind == "no-write" || f.kind == "no-exec";
   const bool is_write = f.sentence.find(": write of ") != std::string::npos;
-  // Permission faults, client TCP, VMID 8, as gfx11 logs show them (bit 18 = write).
-  if (is_page_fault)
-    vm_.last_fault = {.address = f.address & ~(page_bytes - 1),
-                      .status = 0x00801031u | (is_write ? 1u << 18 : 0),
-                      .vmhub = 0};
+  if (is_page_fault) vm_.page_fault(f.address, is_write);
   const u64 va = ib_va_ + at_ * 4;
   gpu_.faults.report({.sentence = f.sentence + " (" + packet_name_ + " at " + hex(va) + ")", .kind = f.kind,
                       .label = f.label.empty() ? dispatch.label : f.label, .pc = f.pc, .address = f.address,

@@ -90,9 +90,12 @@ struct Vm {
   CacheState caches;
   uapi::GpuvmFault last_fault{};
   Fences always_valid_fences;
+  u64 busy_ns = 0;                           // modelled time of its jobs
 
   void after_fork();
   void insert(u64 va, Row row);
+  u64 address_of(u32 label) const;           // of the buffer that was made under this handle, 0 when it is not mapped
+  void page_fault(u64 va, bool is_write);    // what INFO GPUVM_FAULT tells
   void erase(u64 va);
 };
 
@@ -130,6 +133,8 @@ class VmLock {
 // Bit 47 decides bits 63:48 (48-bit virtual addresses).
 inline u64 canonical(u64 va) { return u64(i64(va << 16) >> 16); }
 
+// What the fault script makes of a call that is no ioctl: 0 or a positive errno. Without Gpu::mutex.
+int call_error(const char* name);
 // 0 or a positive ioctl result, or -errno.
 int device_ioctl(Descriptor& what, unsigned long request, void* argument);
 

@@ -19,8 +19,9 @@ constexpr u64 allowed_flags = AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED | AMDGPU_GEM
 
 bool reserve(Gpu& gpu, u64 size_bytes) {
   u64 used = gpu.pool.gtt_used.load();
+  const u64 others = gpu.pool.others_used;
   do {
-    if (size_bytes > gpu.config.gtt_bytes || used > gpu.config.gtt_bytes - size_bytes) return false;
+    if (size_bytes > gpu.config.gtt_bytes || used + others > gpu.config.gtt_bytes - size_bytes) return false;
   } while (!gpu.pool.gtt_used.compare_exchange_weak(used, used + size_bytes));
   return true;
 }
@@ -213,6 +214,10 @@ int gem_wait_idle(Call& call, void* data) {
 
 void* device_mmap(Descriptor& what, const MapRequest& request) {
   Gpu& gpu = Gpu::instance();
+  if (const int error = call_error("MMAP")) {
+    errno = error;
+    return MAP_FAILED;
+  }
   BoPtr bo = what.buffer;
   u64 offset = request.offset;
   {

@@ -8,7 +8,6 @@
 
 #include "driver/virtual/descriptors.h"
 #include "driver/virtual/file.h"
-#include "driver/virtual/inject.h"
 #include "driver/virtual/real.h"
 
 namespace amlm::vgpu {
@@ -39,7 +38,7 @@ Gpu::Gpu()
       counters(config.trace_path, config.trace_code_path,
                config.mode == isa::Mode::strict || !config.counters_path.empty() || !config.trace_path.empty()) {
   std::string why;
-  if (!set_injections(config.inject, &why)) fatal(why);
+  if (!set_script(config.inject, {.seed = config.seed}, &why)) fatal(why);
 }
 
 Gpu& Gpu::instance() {
@@ -64,6 +63,11 @@ void Gpu::start_over_in_child() {
   counters.after_fork();
   scheduler.after_fork();
   for (const auto& file : inherited_files()) file->vm->after_fork();
+}
+
+void Gpu::happen(const Action& action) {
+  if (action.kind == Action::Kind::reset) scheduler.reset(action.reset);
+  if (action.kind == Action::Kind::gtt) pool.others_used = action.amount;
 }
 
 void Gpu::signal(const FencePtr& fence, int error) {

@@ -2,6 +2,7 @@
 // unmap memory from their own static destructors.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "driver/base.h"
 #include "driver/virtual/config.h"
 #include "driver/virtual/counters.h"
+#include "driver/virtual/fault_script.h"
 #include "driver/virtual/faults.h"
 #include "driver/virtual/fence.h"
 #include "driver/virtual/pool.h"
@@ -36,6 +38,7 @@ class Gpu {
 
   Pool pool;
   u64 bytes_moved = 0;
+  std::atomic<u64> busy_ns{0};               // modelled time that jobs have taken
   u32 reset_counter = 0, vram_lost_counter = 0;
   u32 pstate_holder = 0;                     // serial number of the context that holds a stable pstate, 0 = none
   u32 pstate = 0;
@@ -45,6 +48,9 @@ class Gpu {
   Scheduler scheduler;
   Faults faults;
   Counters counters;
+
+  // What a fault script does to the device and not to one job. Call with the lock held.
+  void happen(const Action& action);
 
   // Marks fences as done and wakes every waiter. Call with the lock held.
   void signal(const FencePtr& fence, int error);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "driver/virtual/gpu.h"
-#include "driver/virtual/inject.h"
+#include "driver/virtual/fault_script.h"
 #include "driver/virtual/real.h"
 
 using namespace amlm::vgpu;
@@ -52,12 +52,22 @@ EXPORT size_t amlm_vgpu_last_fault(char* json, size_t size) {
 }
 EXPORT void amlm_vgpu_faults_clear(void) { Gpu::instance().faults.clear(); }
 
+EXPORT size_t amlm_vgpu_ioctls(char* text, size_t size) { return copy(ioctl_errors(), text, size); }
+
+EXPORT size_t amlm_vgpu_script_hits(void) { return script_hits(); }
+
 EXPORT int amlm_vgpu_set(const char* key, const char* value) {
   Gpu& gpu = Gpu::instance();
   const std::string name = key;
   std::string why;
-  if (name == "inject") return set_injections(value, &why) ? 0 : -1;
+  if (name == "inject") {
+    const bool good = set_script(value, {.seed = gpu.config.seed, .busy_ns = gpu.busy_ns}, &why);
+    gpu.pool.others_used = 0;
+    if (!good) fprintf(stderr, "amlm-vgpu: %s\n", why.c_str());
+    return good ? 0 : -1;
+  }
   const Lock lock(gpu.mutex);
+  if (name == "job_timeout_ms" && strcmp(value, "never") == 0) return gpu.config.job_timeout_ms = 0;
   if (name == "mode") {
     if (strcmp(value, "strict") != 0 && strcmp(value, "fast") != 0) return -1;
     gpu.config.mode = strcmp(value, "fast") == 0 ? amlm::isa::Mode::fast : amlm::isa::Mode::strict;

@@ -16,8 +16,14 @@ size_t amlm_vgpu_fault_count(void);
 size_t amlm_vgpu_last_fault(char* json, size_t size);
 void amlm_vgpu_faults_clear(void);
 
+// How often a rule of the fault script has held since it was set.
+size_t amlm_vgpu_script_hits(void);
+
+// What each call can answer, a line each: "NAME ERRNO ERRNO...".
+size_t amlm_vgpu_ioctls(char* text, size_t size);
+
 // Changes a setting for the jobs that start after it: "seed", "mode", "job_timeout_ms", "gtt_mib" (the limit, not
-// what is in use), "inject". 0, or -1 when key or value is not understood.
+// what is in use), "inject" (a fault script). 0, or -1 when key or value is not understood.
 int amlm_vgpu_set(const char* key, const char* value);
 
 }

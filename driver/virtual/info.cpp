@@ -36,7 +36,7 @@ drm_amdgpu_heap_info heap(u64 total, u64 used) {
 int give_memory(Call& call, const drm_amdgpu_info& args) {
   drm_amdgpu_memory_info memory{};
   memory.vram = memory.cpu_accessible_vram = heap(call.gpu.config.vram_bytes, 0);
-  memory.gtt = heap(call.gpu.config.gtt_bytes, call.gpu.pool.gtt_used);
+  memory.gtt = heap(call.gpu.config.gtt_bytes, call.gpu.pool.taken());
   return give(args, memory);
 }
 
@@ -100,7 +100,7 @@ int info(Call& call, void* data) {
     case AMDGPU_INFO_NUM_VRAM_CPU_PAGE_FAULTS: return give(args, u64(0));
     case AMDGPU_INFO_VRAM_USAGE:
     case AMDGPU_INFO_VIS_VRAM_USAGE: return give(args, u64(0));
-    case AMDGPU_INFO_GTT_USAGE: return give(args, u64(call.gpu.pool.gtt_used));
+    case AMDGPU_INFO_GTT_USAGE: return give(args, call.gpu.pool.taken());
     case AMDGPU_INFO_GDS_CONFIG: return give(args, drm_amdgpu_info_gds{});
     case AMDGPU_INFO_VRAM_GTT:
       return give(args, drm_amdgpu_info_vram_gtt{.vram_size = call.gpu.config.vram_bytes,

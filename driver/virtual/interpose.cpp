@@ -16,7 +16,7 @@
 #include "driver/virtual/descriptors.h"
 #include "driver/virtual/file.h"
 #include "driver/virtual/gpu.h"
-#include "driver/virtual/inject.h"
+#include "driver/virtual/fault_script.h"
 #include "driver/virtual/real.h"
 #include "driver/virtual/tree.h"
 
@@ -34,7 +34,7 @@ NodeKind kind_of(int fd) {
 int adopt(int fd) {
   const NodeKind kind = kind_of(fd);
   if (kind == NodeKind::none) return fd;
-  if (const int error = injected("OPEN")) {
+  if (const int error = call_error("OPEN")) {
     real::close(fd);
     errno = error;
     return -1;

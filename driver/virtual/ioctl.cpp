@@ -6,10 +6,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <array>
 
 #include "driver/virtual/handlers.h"
-#include "driver/virtual/inject.h"
+#include "driver/virtual/fault_script.h"
 #include "driver/virtual/real.h"
 
 namespace amlm::vgpu {
@@ -19,6 +20,7 @@ namespace {
 struct Row {
   u32 number;
   const char* name;
+  const char* errors;      // what it can answer: DRM core, amdgpu and the scheduler behind them
   u32 size_bytes;
   Handler handler;
 };
@@ -26,49 +28,59 @@ struct Row {
 constexpr u32 amdgpu(u32 number) { return DRM_COMMAND_BASE + number; }
 
 constexpr Row rows[] = {
-    {0x00, "VERSION", sizeof(struct drm_version), drm_version},
-    {0x01, "GET_UNIQUE", sizeof(drm_unique), drm_get_unique},
-    {0x02, "GET_MAGIC", sizeof(struct drm_auth), drm_get_magic},
-    {0x05, "GET_CLIENT", sizeof(drm_client), drm_get_client},
-    {0x07, "SET_VERSION", sizeof(struct drm_set_version), drm_set_version},
-    {0x09, "GEM_CLOSE", sizeof(drm_gem_close), gem_close},
-    {0x0a, "GEM_FLINK", sizeof(drm_gem_flink), gem_flink},
-    {0x0b, "GEM_OPEN", sizeof(drm_gem_open), gem_open},
-    {0x0c, "GET_CAP", sizeof(struct drm_get_cap), drm_get_cap},
-    {0x0d, "SET_CLIENT_CAP", sizeof(struct drm_set_client_cap), drm_set_client_cap},
-    {0x1e, "SET_MASTER", 0, drm_change_master},
-    {0x1f, "DROP_MASTER", 0, drm_change_master},
-    {0x2d, "PRIME_HANDLE_TO_FD", sizeof(drm_prime_handle), prime_handle_to_fd},
-    {0x2e, "PRIME_FD_TO_HANDLE", sizeof(drm_prime_handle), prime_fd_to_handle},
-    {0xa0, "MODE_GETRESOURCES", sizeof(drm_mode_card_res), drm_no_display},
-    {0xb5, "MODE_GETPLANERESOURCES", sizeof(drm_mode_get_plane_res), drm_no_display},
-    {0xbf, "SYNCOBJ_CREATE", sizeof(drm_syncobj_create), syncobj_create},
-    {0xc0, "SYNCOBJ_DESTROY", sizeof(drm_syncobj_destroy), syncobj_destroy},
-    {0xc1, "SYNCOBJ_HANDLE_TO_FD", sizeof(uapi::SyncobjHandle), syncobj_handle_to_fd},
-    {0xc2, "SYNCOBJ_FD_TO_HANDLE", sizeof(uapi::SyncobjHandle), syncobj_fd_to_handle},
-    {0xc3, "SYNCOBJ_WAIT", sizeof(uapi::SyncobjWait), syncobj_wait},
-    {0xc4, "SYNCOBJ_RESET", sizeof(drm_syncobj_array), syncobj_reset},
-    {0xc5, "SYNCOBJ_SIGNAL", sizeof(drm_syncobj_array), syncobj_signal},
-    {0xca, "SYNCOBJ_TIMELINE_WAIT", sizeof(uapi::SyncobjTimelineWait), syncobj_timeline_wait},
-    {0xcb, "SYNCOBJ_QUERY", sizeof(drm_syncobj_timeline_array), syncobj_query},
-    {0xcc, "SYNCOBJ_TRANSFER", sizeof(drm_syncobj_transfer), syncobj_transfer},
-    {0xcd, "SYNCOBJ_TIMELINE_SIGNAL", sizeof(drm_syncobj_timeline_array), syncobj_timeline_signal},
-    {amdgpu(DRM_AMDGPU_GEM_CREATE), "GEM_CREATE", sizeof(drm_amdgpu_gem_create), gem_create},
-    {amdgpu(DRM_AMDGPU_GEM_MMAP), "GEM_MMAP", sizeof(drm_amdgpu_gem_mmap), gem_mmap},
-    {amdgpu(DRM_AMDGPU_CTX), "CTX", sizeof(drm_amdgpu_ctx), context_op},
-    {amdgpu(DRM_AMDGPU_BO_LIST), "BO_LIST", sizeof(drm_amdgpu_bo_list), bo_list_op},
-    {amdgpu(DRM_AMDGPU_CS), "CS", sizeof(drm_amdgpu_cs), submit},
-    {amdgpu(DRM_AMDGPU_INFO), "INFO", sizeof(drm_amdgpu_info), info},
-    {amdgpu(DRM_AMDGPU_GEM_METADATA), "GEM_METADATA", sizeof(drm_amdgpu_gem_metadata), gem_metadata},
-    {amdgpu(DRM_AMDGPU_GEM_WAIT_IDLE), "GEM_WAIT_IDLE", sizeof(drm_amdgpu_gem_wait_idle), gem_wait_idle},
-    {amdgpu(DRM_AMDGPU_GEM_VA), "GEM_VA", sizeof(uapi::GemVa), gem_va},
-    {amdgpu(DRM_AMDGPU_WAIT_CS), "WAIT_CS", sizeof(drm_amdgpu_wait_cs), wait_cs},
-    {amdgpu(DRM_AMDGPU_GEM_OP), "GEM_OP", sizeof(uapi::GemOp), gem_op},
-    {amdgpu(DRM_AMDGPU_GEM_USERPTR), "GEM_USERPTR", sizeof(drm_amdgpu_gem_userptr), gem_userptr},
-    {amdgpu(DRM_AMDGPU_WAIT_FENCES), "WAIT_FENCES", sizeof(drm_amdgpu_wait_fences), wait_fences},
-    {amdgpu(DRM_AMDGPU_VM), "VM", sizeof(drm_amdgpu_vm), vm_op},
-    {amdgpu(DRM_AMDGPU_FENCE_TO_HANDLE), "FENCE_TO_HANDLE", sizeof(drm_amdgpu_fence_to_handle), fence_to_handle},
-    {amdgpu(DRM_AMDGPU_SCHED), "SCHED", sizeof(drm_amdgpu_sched), sched_op},
+    {0x00, "VERSION", "EFAULT ENODEV", sizeof(struct drm_version), drm_version},
+    {0x01, "GET_UNIQUE", "EFAULT ENODEV", sizeof(drm_unique), drm_get_unique},
+    {0x02, "GET_MAGIC", "EACCES ENOMEM", sizeof(struct drm_auth), drm_get_magic},
+    {0x05, "GET_CLIENT", "EINVAL EACCES", sizeof(drm_client), drm_get_client},
+    {0x07, "SET_VERSION", "EINVAL EACCES", sizeof(struct drm_set_version), drm_set_version},
+    {0x09, "GEM_CLOSE", "EINVAL EINTR", sizeof(drm_gem_close), gem_close},
+    {0x0a, "GEM_FLINK", "ENOENT ENOMEM EACCES", sizeof(drm_gem_flink), gem_flink},
+    {0x0b, "GEM_OPEN", "ENOENT ENOMEM EACCES", sizeof(drm_gem_open), gem_open},
+    {0x0c, "GET_CAP", "EINVAL EOPNOTSUPP ENODEV", sizeof(struct drm_get_cap), drm_get_cap},
+    {0x0d, "SET_CLIENT_CAP", "EINVAL EOPNOTSUPP", sizeof(struct drm_set_client_cap), drm_set_client_cap},
+    {0x1e, "SET_MASTER", "EACCES EBUSY", 0, drm_change_master},
+    {0x1f, "DROP_MASTER", "EACCES EINVAL", 0, drm_change_master},
+    {0x2d, "PRIME_HANDLE_TO_FD", "EINVAL ENOENT EPERM ENOMEM EMFILE", sizeof(drm_prime_handle), prime_handle_to_fd},
+    {0x2e, "PRIME_FD_TO_HANDLE", "EINVAL EBADF ENOMEM", sizeof(drm_prime_handle), prime_fd_to_handle},
+    {0xa0, "MODE_GETRESOURCES", "EOPNOTSUPP EACCES", sizeof(drm_mode_card_res), drm_no_display},
+    {0xb5, "MODE_GETPLANERESOURCES", "EOPNOTSUPP EACCES", sizeof(drm_mode_get_plane_res), drm_no_display},
+    {0xbf, "SYNCOBJ_CREATE", "EINVAL ENOMEM ENOSPC", sizeof(drm_syncobj_create), syncobj_create},
+    {0xc0, "SYNCOBJ_DESTROY", "EINVAL", sizeof(drm_syncobj_destroy), syncobj_destroy},
+    {0xc1, "SYNCOBJ_HANDLE_TO_FD", "EINVAL EMFILE ENOMEM", sizeof(uapi::SyncobjHandle), syncobj_handle_to_fd},
+    {0xc2, "SYNCOBJ_FD_TO_HANDLE", "EINVAL ENOENT ENOMEM", sizeof(uapi::SyncobjHandle), syncobj_fd_to_handle},
+    {0xc3, "SYNCOBJ_WAIT", "EINVAL ENOENT ETIME EFAULT ENOMEM EINTR", sizeof(uapi::SyncobjWait), syncobj_wait},
+    {0xc4, "SYNCOBJ_RESET", "EINVAL ENOENT EFAULT ENOMEM", sizeof(drm_syncobj_array), syncobj_reset},
+    {0xc5, "SYNCOBJ_SIGNAL", "EINVAL ENOENT EFAULT ENOMEM", sizeof(drm_syncobj_array), syncobj_signal},
+    {0xca, "SYNCOBJ_TIMELINE_WAIT", "EINVAL ENOENT ETIME EFAULT ENOMEM EINTR",
+     sizeof(uapi::SyncobjTimelineWait), syncobj_timeline_wait},
+    {0xcb, "SYNCOBJ_QUERY", "EINVAL ENOENT EFAULT ENOMEM", sizeof(drm_syncobj_timeline_array), syncobj_query},
+    {0xcc, "SYNCOBJ_TRANSFER", "EINVAL ENOENT ETIME ENOMEM EINTR", sizeof(drm_syncobj_transfer), syncobj_transfer},
+    {0xcd, "SYNCOBJ_TIMELINE_SIGNAL", "EINVAL ENOENT EFAULT ENOMEM",
+     sizeof(drm_syncobj_timeline_array), syncobj_timeline_signal},
+    {amdgpu(DRM_AMDGPU_GEM_CREATE), "GEM_CREATE", "EINVAL ENOMEM EINTR ENODEV",
+     sizeof(drm_amdgpu_gem_create), gem_create},
+    {amdgpu(DRM_AMDGPU_GEM_MMAP), "GEM_MMAP", "ENOENT EPERM ENODEV", sizeof(drm_amdgpu_gem_mmap), gem_mmap},
+    {amdgpu(DRM_AMDGPU_CTX), "CTX", "EINVAL ENOMEM EACCES EBUSY ENODEV", sizeof(drm_amdgpu_ctx), context_op},
+    {amdgpu(DRM_AMDGPU_BO_LIST), "BO_LIST", "EINVAL ENOENT EFAULT ENOMEM", sizeof(drm_amdgpu_bo_list), bo_list_op},
+    {amdgpu(DRM_AMDGPU_CS), "CS", "EINVAL ENOENT EPERM EFAULT ENOMEM EINTR EAGAIN ETIME ENODATA ECANCELED ENODEV",
+     sizeof(drm_amdgpu_cs), submit},
+    {amdgpu(DRM_AMDGPU_INFO), "INFO", "EINVAL EFAULT ENOMEM EOPNOTSUPP ENODEV", sizeof(drm_amdgpu_info), info},
+    {amdgpu(DRM_AMDGPU_GEM_METADATA), "GEM_METADATA", "EINVAL ENOENT EINTR",
+     sizeof(drm_amdgpu_gem_metadata), gem_metadata},
+    {amdgpu(DRM_AMDGPU_GEM_WAIT_IDLE), "GEM_WAIT_IDLE", "ENOENT EINTR",
+     sizeof(drm_amdgpu_gem_wait_idle), gem_wait_idle},
+    {amdgpu(DRM_AMDGPU_GEM_VA), "GEM_VA", "EINVAL ENOENT ENOMEM EINTR ENODEV", sizeof(uapi::GemVa), gem_va},
+    {amdgpu(DRM_AMDGPU_WAIT_CS), "WAIT_CS", "EINVAL EINTR ETIME ENODATA ECANCELED ENODEV",
+     sizeof(drm_amdgpu_wait_cs), wait_cs},
+    {amdgpu(DRM_AMDGPU_GEM_OP), "GEM_OP", "EINVAL ENOENT EPERM EFAULT EINTR", sizeof(uapi::GemOp), gem_op},
+    {amdgpu(DRM_AMDGPU_GEM_USERPTR), "GEM_USERPTR", "EINVAL EACCES EPERM ENOMEM EFAULT",
+     sizeof(drm_amdgpu_gem_userptr), gem_userptr},
+    {amdgpu(DRM_AMDGPU_WAIT_FENCES), "WAIT_FENCES", "EINVAL EFAULT ENOMEM EINTR ETIME ENODATA ECANCELED",
+     sizeof(drm_amdgpu_wait_fences), wait_fences},
+    {amdgpu(DRM_AMDGPU_VM), "VM", "EINVAL ENOSPC", sizeof(drm_amdgpu_vm), vm_op},
+    {amdgpu(DRM_AMDGPU_FENCE_TO_HANDLE), "FENCE_TO_HANDLE", "EINVAL ENOMEM EMFILE ETIME ENODATA ECANCELED",
+     sizeof(drm_amdgpu_fence_to_handle), fence_to_handle},
+    {amdgpu(DRM_AMDGPU_SCHED), "SCHED", "EACCES EINVAL", sizeof(drm_amdgpu_sched), sched_op},
 };
 
 const Row* find_row(u32 number) {
@@ -78,6 +90,16 @@ const Row* find_row(u32 number) {
     return table;
   }();
   return by_number[number & 0xff];
+}
+
+// What the script lets happen at a call; positive.
+int scripted_error(Gpu& gpu, const char* name) {
+  int error = 0;
+  for (const Action& action : scripted({.name = name, .busy_ns = gpu.busy_ns})) {
+    gpu.happen(action);
+    if (action.kind == Action::Kind::fail && !error) error = action.error;
+  }
+  return error;
 }
 
 int render_node_ioctl(File& file, unsigned long request, void* argument) {
@@ -93,7 +115,7 @@ int render_node_ioctl(File& file, unsigned long request, void* argument) {
     snprintf(text, sizeof text, "ioctl 0x%08lx is not one of this device", request);
     return unsupported(call, text, EINVAL);
   }
-  if (const int error = injected(row->name)) return -error;
+  if (const int error = scripted_error(gpu, row->name)) return -error;
   if (bad_pointer(reinterpret_cast<u64>(argument), user_size)) return -EFAULT;
   if (request & IOC_IN) memcpy(data, argument, user_size);
   const int result = row->handler(call, data);
@@ -135,6 +157,22 @@ int sync_file_ioctl(const std::shared_ptr<SyncFile>& sync_file, unsigned long re
 }
 
 }  // namespace
+
+int call_error(const char* name) {
+  Gpu& gpu = Gpu::instance();
+  const Lock lock(gpu.mutex);
+  return scripted_error(gpu, name);
+}
+
+bool is_ioctl_name(std::string_view name) {
+  return std::any_of(std::begin(rows), std::end(rows), [&](const Row& row) { return row.name == name; });
+}
+
+std::string ioctl_errors() {
+  std::string text = "OPEN EACCES EPERM ENOENT ENXIO ENODEV EMFILE ENFILE ENOMEM\nMMAP EACCES EINVAL ENOMEM\n";
+  for (const Row& row : rows) text += std::string(row.name) + " " + row.errors + "\n";
+  return text;
+}
 
 int unsupported(Call& call, const std::string& sentence, int error) {
   call.gpu.faults.report({.sentence = sentence, .kind = "unsupported"});

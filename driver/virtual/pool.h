@@ -19,6 +19,8 @@ class Pool {
   // The child of a fork shares the memory that exists and takes new memory from a range of its own.
   void after_fork();
   std::atomic<u64> gtt_used{0};              // what buffers of either kind of memory take from GTT
+  std::atomic<u64> others_used{0};           // what a fault script lets other processes hold of it
+  u64 taken() const { return gtt_used + others_used; }
 
  private:
   std::mutex mutex_;                         // buffers die with and without Gpu::mutex held

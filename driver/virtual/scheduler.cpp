@@ -10,7 +10,6 @@
 #include "driver/virtual/context.h"
 #include "driver/virtual/file.h"
 #include "driver/virtual/gpu.h"
-#include "driver/virtual/inject.h"
 
 namespace amlm::vgpu {
 
@@ -70,18 +69,18 @@ void Scheduler::loop() {
 bool Scheduler::step(const EntityPtr& entity, Lock& lock) {
   if (entity->queue.empty()) return false;
   Job& job = *entity->queue.front();
-  if (!job.processor) {
+  if (job.cancelled) return cancel(*entity), true;
+  if (job.is_stuck) return false;
+  if (!job.begun) {
     if (!all_signalled(job.dependencies)) return false;
-    job.scheduled->signalled = true;
-    gpu_.counters.count(&QueueCounters::jobs);
-    if (fail_on_demand(*entity)) return true;
-    job.processor = std::make_unique<CommandProcessor>(gpu_, job, gpu_.now_ns());
+    if (!begin(*entity)) return true;
   }
   CommandProcessor& processor = *job.processor;
   lock.unlock();
   const auto status = processor.run();
   lock.lock();
   gpu_.advance_to(processor.time_ns());
+  if (job.cancelled) return cancel(*entity), true;
   if (status == CommandProcessor::Status::done) {
     finish(*entity, 0);
     return true;
@@ -94,7 +93,8 @@ bool Scheduler::step(const EntityPtr& entity, Lock& lock) {
   const bool was_blocked = job.blocked_since_ns != 0 && !processor.moved();
   if (!was_blocked) job.blocked_since_ns = now;
   // A wait has no modelled cost: it is the host's clock that ends it.
-  if (now - job.blocked_since_ns > gpu_.config.job_timeout_ms * 1'000'000) {
+  const u64 timeout_ns = gpu_.config.job_timeout_ms * 1'000'000;
+  if (timeout_ns && now - job.blocked_since_ns > timeout_ns) {
     processor.report_endless_wait();
     fail(*entity);
     return true;
@@ -102,46 +102,103 @@ bool Scheduler::step(const EntityPtr& entity, Lock& lock) {
   return !was_blocked;
 }
 
+// Puts the entity's first job on the hardware; false when that has ended it.
+bool Scheduler::begin(Entity& entity) {
+  Job& job = *entity.queue.front();
+  // The kernel hands the error of an entity's last job on to the jobs behind it (amdgpu_job_prepare_job).
+  if (entity.error) return finish(entity, entity.error), false;
+  job.begun = true;
+  job.scheduled->signalled = true;
+  gpu_.counters.count(&QueueCounters::jobs);
+  for (const Action& action : scripted({.name = "JOB", .busy_ns = gpu_.busy_ns})) {
+    gpu_.faults.report({.sentence = "job " + std::to_string(job.number) + ": " + apply_to_job(action, *job.vm),
+                        .kind = "injected"});
+    gpu_.happen(action);
+    if (action.kind == Action::Kind::stall) job.stall_ns += action.amount;
+    if (action.kind == Action::Kind::reset || action.kind == Action::Kind::gtt || action.kind == Action::Kind::stall)
+      continue;
+    job.ended_by = action;
+    return fail(entity), false;
+  }
+  job.processor = std::make_unique<CommandProcessor>(gpu_, job, gpu_.now_ns());
+  return !job.cancelled;
+}
+
 void Scheduler::finish(Entity& entity, int error) {
   const JobPtr job = std::move(entity.queue.front());
   entity.queue.pop_front();
   entity.error = error;
   if (!error && job->user_fence) memcpy(job->user_fence->host + job->user_fence_offset, &job->sequence, 8);
+  if (job->processor) {
+    const u64 taken_ns = job->processor->time_ns() - job->processor->start_ns();
+    gpu_.busy_ns += taken_ns;
+    job->vm->busy_ns += taken_ns;
+  }
   gpu_.signal(job->scheduled, 0);
   gpu_.signal(job->finished, error);
 }
 
-// The kernel's per-queue reset after a job timeout (driver.md 3.6): the job's fence gets ETIME, what its entity had
-// queued is cancelled, every context sees that there was a reset, and only this one is guilty.
+// What the kernel does after a job timeout (driver.md 3.6). A queue's reset: the job's fence gets ETIME, what its
+// entity had queued is cancelled, every context sees that there was a reset, and only this one is guilty. Where that
+// does not help, the whole GPU's: it also cancels what runs for others. Without a job timeout nothing ever ends the job.
 void Scheduler::fail(Entity& entity) {
-  const Job& job = *entity.queue.front();
+  Job& job = *entity.queue.front();
+  const Action ended_by = job.ended_by;
+  if (ended_by.kind == Action::Kind::stuck || gpu_.config.job_timeout_ms == 0) {
+    job.is_stuck = true;
+    job.blocked_since_ns = 0;
+    return;
+  }
   const auto context = job.context;
   const u64 start_ns = job.processor ? job.processor->start_ns() : gpu_.now_ns();
   gpu_.advance_to(start_ns + gpu_.config.job_timeout_ms * 1'000'000);
   context->guilty = true;
   ++gpu_.reset_counter;
+  if (ended_by.kind == Action::Kind::soft) {
+    finish(entity, -ENODATA);
+    return;
+  }
   finish(entity, -ETIME);
-  while (!entity.queue.empty()) finish(entity, -ECANCELED);
+  cancel(entity);
   entity.error = -ETIME;
+  if (ended_by.reset != Reset::queue) cancel_running();
+  if (ended_by.reset == Reset::vram_lost) ++gpu_.vram_lost_counter;
 }
 
-// ETIME: this job hangs. ENODATA: it is ended by a soft recovery. ECANCELED: it is the victim of another's reset.
-// VRAM_LOST: a full reset that also loses memory contents, so that no older context may submit.
-bool Scheduler::fail_on_demand(Entity& entity) {
-  const int lost = injected("VRAM_LOST");
-  const int error = lost ? ECANCELED : injected("JOB");
-  if (!error) return false;
-  gpu_.faults.report({.sentence = lost ? "injected: a reset with VRAM lost" : "injected: a job that fails",
-                      .kind = "injected"});
-  if (error == ETIME) {
-    fail(entity);
-    return true;
-  }
+void Scheduler::cancel(Entity& entity) {
+  while (!entity.queue.empty()) finish(entity, -ECANCELED);
+}
+
+void Scheduler::cancel_running() {
+  for (const auto& entity : active_)
+    if (!entity->queue.empty() && entity->queue.front()->begun) entity->queue.front()->cancelled = true;
+  work_.notify_one();
+}
+
+// The kernel emits innocent work again after a queue's reset; a reset of the whole GPU cancels it.
+void Scheduler::reset(Reset reset) {
   ++gpu_.reset_counter;
-  if (lost) ++gpu_.vram_lost_counter;
-  if (error == ENODATA) entity.queue.front()->context->guilty = true;
-  finish(entity, -error);
-  return true;
+  if (reset != Reset::queue) cancel_running();
+  if (reset == Reset::vram_lost) ++gpu_.vram_lost_counter;
+}
+
+std::string apply_to_job(const Action& action, Vm& vm) {
+  const std::string line = "fault script, line " + std::to_string(action.line) + ": ";
+  static constexpr const char* reach[] = {"its queue is reset", "the GPU is reset", "the GPU is reset and VRAM is lost"};
+  const char* how = reach[int(action.reset)];
+  switch (action.kind) {
+    case Action::Kind::hang: return line + "hangs; " + how;
+    case Action::Kind::soft: return line + "hangs; a soft recovery ends it";
+    case Action::Kind::stuck: return line + "never retires";
+    case Action::Kind::stall: return line + "takes " + std::to_string(action.amount) + " ns more";
+    case Action::Kind::reset: return line + "another process's work hangs; " + how;
+    case Action::Kind::gtt: return line + "other processes hold " + std::to_string(action.amount) + " bytes of GTT";
+    case Action::Kind::fail: return line + strerror(action.error);
+    case Action::Kind::page_fault: break;
+  }
+  const u64 start = action.buffer ? vm.address_of(action.buffer) : 0;
+  vm.page_fault(start + action.address, action.is_write);
+  return line + "page fault, " + (action.is_write ? "write" : "read") + " at " + hex(start + action.address);
 }
 
 }  // namespace amlm::vgpu

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "driver/base.h"
+#include "driver/virtual/fault_script.h"
 #include "driver/virtual/fence.h"
 
 namespace amlm::vgpu {
@@ -43,6 +44,11 @@ struct Job {
   std::unique_ptr<CommandProcessor> processor;
   bool starts_idle = false;                   // all earlier work of its VM is known to be done when it starts
   u64 blocked_since_ns = 0;                   // host time; 0 = not blocked
+  bool begun = false;                         // it is on the hardware
+  bool cancelled = false;                     // by a reset of the whole GPU
+  bool is_stuck = false;                      // never retires
+  u64 stall_ns = 0;                           // modelled time before its first packet
+  Action ended_by{.kind = Action::Kind::hang};   // how it ends when it fails
 };
 using JobPtr = std::unique_ptr<Job>;
 
@@ -55,11 +61,15 @@ struct Entity {
 };
 using EntityPtr = std::shared_ptr<Entity>;
 
+// What a scripted action does to a job's memory at once, as words for its report.
+std::string apply_to_job(const Action& action, Vm& vm);
+
 class Scheduler {
  public:
   explicit Scheduler(Gpu& gpu) : gpu_(gpu) {}
   void push(const EntityPtr& entity, JobPtr job);   // with Gpu::mutex held
   void notify() { work_.notify_one(); }             // a fence has signalled: a job may be free to start
+  void reset(Reset reset);                          // that another process's work has caused; Gpu::mutex held
   void after_fork();                                // in the child, which has no thread: drops what was queued
   void stop();                                      // ends the thread after the packet it is at
 
@@ -67,8 +77,10 @@ class Scheduler {
   void loop();
   bool step(const EntityPtr& entity, std::unique_lock<std::mutex>& lock);
   void finish(Entity& entity, int error);
+  bool begin(Entity& entity);
   void fail(Entity& entity);
-  bool fail_on_demand(Entity& entity);              // an injected JOB or VRAM_LOST event
+  void cancel(Entity& entity);
+  void cancel_running();
 
   Gpu& gpu_;
   std::thread thread_;

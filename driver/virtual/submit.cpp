@@ -261,6 +261,7 @@ int submit(Call& call, void* data) {
   }
   if (const int error = first_pass(s, chunks)) return error;
   if (const int error = add_list(s, in.bo_list_handle)) return error;
+  if (call.gpu.pool.taken() > call.gpu.config.gtt_bytes) return -ENOMEM;      // cannot bring the working set in
   if (s.context->vram_lost_counter != call.gpu.vram_lost_counter) return -ECANCELED;
   // The 33rd job of an entity waits for its first.
   for (const auto& part : s.parts) {

@@ -103,6 +103,17 @@ void Vm::insert(u64 va, Row row) {
   ++code_generation;
 }
 
+u64 Vm::address_of(u32 label) const {
+  for (const auto& [va, row] : rows)
+    if (row.bo->label == label && !row.bo->is_sparse) return va;
+  return 0;
+}
+
+// Permission faults, client TCP, VMID 8, as gfx11 logs show them (bit 18 = write).
+void Vm::page_fault(u64 va, bool is_write) {
+  last_fault = {.address = va & ~(page_bytes - 1), .status = 0x00801031u | (is_write ? 1u << 18 : 0), .vmhub = 0};
+}
+
 void Vm::erase(u64 va) {
   const auto code = code_hashes.lower_bound(va);
   if (code != code_hashes.end() && code->first < va + rows.at(va).size_bytes) {

@@ -70,7 +70,7 @@ def test_refusals(amlm, folder):
     refuses(amlm, 'a folder to disassemble', 8, 'disasm', '--file', folder, says='is a folder')
     refuses(amlm, 'faults into no folder', 8, 'vgpu', '--faults', '/nonexistent/f', '--', 'true', says='nonexistent')
     refuses(amlm, 'no such record', 120, 'vgpu', '--record', '/nonexistent', '--', amlm, 'info', says='nonexistent')
-    refuses(amlm, 'a node one may not open', 4, 'vgpu', '--inject', 'ioctl=OPEN,errno=EACCES', '--', amlm, 'info',
+    refuses(amlm, 'a node one may not open', 4, 'vgpu', '--inject', 'OPEN: fail EACCES', '--', amlm, 'info',
             says='gid')
     if not os.path.exists('/dev/dri'):
         refuses(amlm, 'auto without a device', 3, 'run', '-m', model, '-p', 'x', says='--device virtual')
@@ -183,7 +183,7 @@ def test_perplexity(amlm, folder):
 def test_selftest(amlm):
     done = call(amlm, 'selftest', '--kernel', 'argmax', '--device', 'virtual')
     expect('selftest holds', done.returncode == 0 and ' 0 do not' in done.stdout, done.stdout[-300:])
-    done = call(amlm, 'vgpu', '--inject', 'ioctl=JOB,nth=1,errno=ETIME', '--', amlm, 'selftest', '--kernel', 'argmax')
+    done = call(amlm, 'vgpu', '--inject', 'JOB nth 1: hang', '--', amlm, 'selftest', '--kernel', 'argmax')
     expect('selftest fails when the GPU does', done.returncode == 1 and 'FAILED' in done.stdout, done.stdout[-300:])
 
 

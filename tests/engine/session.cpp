@@ -313,37 +313,106 @@ TEST_CASE("the order in which workgroups and waves run changes no bit") {
   }
 }
 
-TEST_CASE("a GPU fault: from the last good token, or to the caller") {
-  const std::vector<u32> prompt{1, 20, 30, 40, 50, 60};
-  std::string told;
-  const auto session = make(tiny_model(), {.context = 64, .batch = 64, .decode_ahead = 2,
-                                           .on_fault = [&](const Error& fault) { told = fault.sentence; }});
-  const std::vector<u32> wanted = generate(*session, prompt, 8);
-  const auto set = reinterpret_cast<int (*)(const char*, const char*)>(dlsym(RTLD_DEFAULT, "amlm_vgpu_set"));
-  if (!set) return;                                   // a real GPU does not fail on demand
-  const auto run = [&](Session& on) {
-    Sampler sampler = greedy();
-    std::vector<u32> out;
-    on.reset();
-    must(on.prefill(prompt));
-    for (u32 i = 0; i < 8; ++i) {
-      if (i == 3) REQUIRE(set("inject", "ioctl=CS,nth=1,errno=ECANCELED") == 0);
-      const auto id = on.next(sampler);
-      REQUIRE(set("inject", "") == 0);
-      if (!id) {
-        REQUIRE(id.error().code == ErrorCode::gpu_fault);
-        break;
-      }
-      out.push_back(*id);
+namespace {
+
+using SetOption = int (*)(const char*, const char*);
+
+// Eight tokens behind `prompt`; the script holds from the fourth on. What came, and the error that ended it.
+struct Outcome { std::vector<u32> ids; std::optional<Error> error; };
+Outcome run_with(Session& session, std::span<const u32> prompt, SetOption set, const std::string& script) {
+  Sampler sampler = greedy();
+  Outcome outcome;
+  session.reset();
+  must(session.prefill(prompt));
+  for (u32 i = 0; i < 8; ++i) {
+    if (i == 3) REQUIRE(set("inject", script.c_str()) == 0);
+    const auto id = session.next(sampler);
+    if (!id) {
+      outcome.error = id.error();
+      break;
     }
-    return out;
+    outcome.ids.push_back(*id);
+  }
+  REQUIRE(set("inject", "") == 0);
+  return outcome;
+}
+
+}  // namespace
+
+TEST_CASE("after a GPU fault generation goes on to the same tokens") {
+  const std::vector<u32> prompt{1, 20, 30, 40, 50, 60};
+  const u32 decode_ahead = GENERATE(0, 2);
+  std::string told;
+  const SessionOptions options{.context = 64, .batch = 64, .decode_ahead = decode_ahead,
+                               .on_fault = [&](const Error& fault) { told = fault.sentence; }};
+  const auto session = make(tiny_model(), options);
+  const std::vector<u32> wanted = generate(*session, prompt, 8);
+  const auto set = reinterpret_cast<SetOption>(dlsym(RTLD_DEFAULT, "amlm_vgpu_set"));
+  if (!set) return;                                   // a real GPU does not fail on demand
+  struct Row { const char* script; u64 recoveries; const char* says; };
+  const Row rows[] = {
+      {"CS nth 1: fail ECANCELED", 1, "not through our fault (ECANCELED)"},
+      {"WAIT_CS nth 1: fail ENODATA", 1, "(ENODATA"},
+      {"JOB nth 1: hang", 1, "did not finish within the job timeout of 2000 ms"},
+      {"JOB nth 1: hang full", 1, "did not finish within the job timeout"},
+      {"JOB nth 2: hang vram-lost", 1, "VRAM contents were lost"},
+      {"JOB nth 1: soft-recovery", 1, "(ENODATA"},
+      {"JOB nth 1: reset full", 1, "not through our fault (ECANCELED)"},
+      {"JOB nth 1: reset vram-lost", 1, "VRAM contents were lost"},
+      {"CS nth 1: reset vram-lost", 1, "VRAM contents were lost"},
+      {"DISPATCH nth 5: page-fault at 0x1000 write", 1, "page fault: write at 0x1000, in no buffer"},
+      {"DISPATCH nth 3: stall 3s", 1, "did not finish within the job timeout"},
+      {"DISPATCH nth 4: hang; JOB nth 4: hang", 2, "did not finish"},
+      {"CS nth 1: reset queue", 0, ""},
+      {"CS nth 1-3: fail ENOMEM", 0, ""},
+      {"CS nth 1: fail EINTR; WAIT_CS nth 2: fail EAGAIN", 0, ""},
+      {"CS nth 1: gtt 64GiB; CS nth 3: gtt 0B", 0, ""},
   };
-  CHECK(run(*session) == wanted);
-  REQUIRE(session->stats().recoveries == 1);
-  REQUIRE(told.starts_with("after 8 tokens: "));
-  session->reset();                                   // waits: no buffer of the device may go while a job runs
+  for (const Row& row : rows) {
+    INFO(row.script << ", decode_ahead " << decode_ahead);
+    told.clear();
+    const u64 before = session->stats().recoveries;
+    const Outcome outcome = run_with(*session, prompt, set, row.script);
+    if (outcome.error) FAIL(outcome.error->sentence);
+    CHECK(outcome.ids == wanted);
+    CHECK(session->stats().recoveries - before == row.recoveries);
+    CHECK(told.empty() == (row.recoveries == 0));
+    INFO(told);
+    CHECK(told.find(row.says) != std::string::npos);
+    CHECK((told.empty() || told.starts_with("after ")));
+  }
+}
+
+TEST_CASE("a GPU fault that recovery does not mend ends with its error, and the next session works") {
+  const std::vector<u32> prompt{1, 20, 30, 40, 50, 60};
+  const auto set = reinterpret_cast<SetOption>(dlsym(RTLD_DEFAULT, "amlm_vgpu_set"));
+  if (!set) return;                                   // a real GPU does not fail on demand
+  const std::vector<u32> wanted = generate(*make(tiny_model(), {.context = 64, .batch = 64}), prompt, 8);
+  struct Row { const char* script; ErrorCode code; const char* says; };
+  const Row rows[] = {
+      {"JOB: hang", ErrorCode::gpu_fault, "did not finish within the job timeout"},
+      {"CS: fail ECANCELED", ErrorCode::gpu_fault, "ECANCELED"},
+      {"WAIT_CS: fail ETIME", ErrorCode::gpu_fault, "ETIME"},
+      {"DISPATCH: page-fault at 0x1000", ErrorCode::gpu_fault, "page fault: read at 0x1000"},
+      {"CS: fail ENODEV", ErrorCode::kernel, "the kernel refuses a submission: No such device"},
+      {"CS nth 2: gtt 64GiB", ErrorCode::memory, "other processes use too much memory"},
+      {"JOB nth 1: hang; CTX from 1: fail ENOMEM", ErrorCode::kernel, "refuses a new submission context"},
+      {"JOB nth 1: stuck", ErrorCode::gpu_fault, "has not finished after 0.3 s, and the kernel has not cancelled"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.script);
+    auto session = make(tiny_model(), {.context = 64, .batch = 64, .patience = std::chrono::milliseconds(300)});
+    const Outcome outcome = run_with(*session, prompt, set, row.script);
+    REQUIRE(outcome.error);
+    INFO(outcome.error->sentence);
+    CHECK(outcome.error->code == row.code);
+    CHECK(outcome.error->sentence.find(row.says) != std::string::npos);
+    CHECK(std::equal(outcome.ids.begin(), outcome.ids.end(), wanted.begin()));
+    session.reset();
+    CHECK(generate(*make(tiny_model(), {.context = 64, .batch = 64}), prompt, 8) == wanted);
+  }
   const auto strict = make(tiny_model(), {.context = 64, .batch = 64, .recover = false});
-  REQUIRE(run(*strict).size() == 3);
+  CHECK(run_with(*strict, prompt, set, "CS nth 1: fail ECANCELED").ids.size() == 3);
 }
 
 TEST_CASE("weights that change in GPU memory are found by name") {

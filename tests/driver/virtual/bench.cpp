@@ -156,14 +156,24 @@ void Bench::load_code() {
   REQUIRE(kernels.count("fill") == 1);
 }
 
-i64 Bench::submit(Stream s, u32 ring, u32 flags, u32 ctx) {
+Memory Bench::place(Stream s) {
   s.pad();
   Memory ib = memory(std::max<u64>(page, (s.words.size() * 4 + page - 1) / page * page));
   memcpy(ib.words, s.words.data(), s.words.size() * 4);
   ibs_.push_back(ib);
+  return ib;
+}
+
+i64 Bench::submit(Stream s, u32 ring, u32 flags, u32 ctx) {
+  s.pad();
+  const u64 size_bytes = s.words.size() * 4;
+  return submit_at(place(std::move(s)).va, size_bytes, ring, flags, ctx);
+}
+
+i64 Bench::submit_at(u64 va, u64 size_bytes, u32 ring, u32 flags, u32 ctx) {
   drm_amdgpu_cs_chunk_ib data{};
-  data.va_start = ib.va;
-  data.ib_bytes = u32(s.words.size() * 4);
+  data.va_start = va;
+  data.ib_bytes = u32(size_bytes);
   data.ip_type = AMDGPU_HW_IP_COMPUTE;
   data.ring = ring;
   data.flags = flags;

@@ -83,6 +83,8 @@ class Bench {
 
   // Pads, copies into a fresh IB, submits on `ring`; the sequence number, or -errno.
   i64 submit(Stream s, u32 ring = 0, u32 flags = 0, u32 ctx = 0);
+  Memory place(Stream s);                // the stream, padded, in an IB of its own; freed with the bench
+  i64 submit_at(u64 va, u64 size_bytes, u32 ring = 0, u32 flags = 0, u32 ctx = 0);
   int wait(i64 sequence, u64 timeout_ns = 20'000'000'000, u32 ring = 0, u32 ctx = 0);   // 0, -ETIME, ..., 1 = busy
   int run(Stream s) { return wait(submit(std::move(s))); }
   // The job must end with a fault of this kind; makes a fresh context afterwards. Returns the fault's JSON.

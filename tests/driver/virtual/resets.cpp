@@ -100,21 +100,21 @@ TEST_CASE("memory outlives a reset") {
 TEST_CASE("resets on demand: hang, soft recovery, victim, VRAM lost") {
   Bench bench;
   const auto inject = [](const char* rules) { REQUIRE(set_option("inject", rules)); };
-  inject("ioctl=JOB,nth=2,errno=ETIME");
+  inject("JOB nth 2: hang");
   CHECK(bench.run(bench.begun()) == 0);
   CHECK(bench.run(bench.begun()) == -ETIME);
   CHECK((state(bench, bench.context) & AMDGPU_CTX_QUERY2_FLAGS_GUILTY) != 0);
   bench.context = bench.new_context();
-  inject("ioctl=JOB,nth=1,errno=ENODATA");
+  inject("JOB nth 1: soft-recovery");
   CHECK(bench.run(bench.begun()) == -ENODATA);
   CHECK(bench.submit(bench.begun()) == -ENODATA);
   bench.context = bench.new_context();
-  inject("ioctl=JOB,nth=1,errno=ECANCELED");
+  inject("JOB nth 1: reset full");
   CHECK(bench.run(bench.begun()) == -ECANCELED);
   CHECK(state(bench, bench.context) == AMDGPU_CTX_QUERY2_FLAGS_RESET);
   CHECK(bench.submit(bench.begun()) == -ECANCELED);           // the entity keeps its last job's error
   bench.context = bench.new_context();
-  inject("ioctl=VRAM_LOST,nth=1,errno=ECANCELED");
+  inject("JOB nth 1: reset vram-lost");
   CHECK(bench.run(bench.begun()) == -ECANCELED);
   CHECK((state(bench, bench.context) & AMDGPU_CTX_QUERY2_FLAGS_VRAMLOST) != 0);
   CHECK(bench.submit(bench.begun(), 1) == -ECANCELED);        // every entity of an older generation
