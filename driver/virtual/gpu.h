@@ -44,6 +44,7 @@ class Gpu {
   u32 pstate = 0;
   u32 next_context_serial = 1;
   std::vector<std::weak_ptr<SyncFile>> sync_files;
+  std::vector<EventfdWait> eventfd_waits;
   std::vector<std::weak_ptr<Bo>> global_names;   // GEM_FLINK: name n is entry n - 1
   Scheduler scheduler;
   Faults faults;
