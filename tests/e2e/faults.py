@@ -106,9 +106,10 @@ def test_files(amlm, folder):
     names = {name: os.path.join(folder, name) for name in ('script', 'faults', 'counters', 'trace')}
     with open(names['script'], 'w') as file:
         file.write('# the fourth job\nJOB nth 4: hang\n')
-    done = call(amlm, 'vgpu', '--fault-script', names['script'], '--faults', names['faults'], '--counters', names['counters'],
-                '--trace', names['trace'], '--threads', '1', '--primary', '--', amlm, 'run', '-m',
-                find_model('fairytale-7m-q8_0.gguf'), '-p', 'Once upon a time', '-n', '4')
+    model = find_model('fairytale-7m-q8_0.gguf')
+    done = call(amlm, 'vgpu', '--fault-script', names['script'], '--faults', names['faults'],
+                '--counters', names['counters'], '--trace', names['trace'], '--threads', '1', '--primary', '--',
+                amlm, 'run', '-m', model, '-p', 'Once upon a time', '-n', '4')
     expect('a script from a file', done.returncode == 0 and 'going on' in done.stderr, done.stderr[-300:])
     with open(names['faults']) as file:
         expect('faults as JSON lines', 'line 2: hangs' in json.loads(file.readline())['sentence'])
