@@ -103,7 +103,25 @@ struct Executor::Impl {
   ProgramCache programs;
   Pool pool;
   std::vector<std::unique_ptr<Workplace>> workplaces;
+
+  std::optional<Fault> judge_overwrites(DispatchRun run, u32 threads, u32 groups);
 };
+
+// When a workgroup wrote over what another had read: the dispatch again, its workgroups one after the other, upwards and
+// then downwards. In one of the two each reader comes after its writer, and what it reads may not be used.
+std::optional<Fault> Executor::Impl::judge_overwrites(DispatchRun run, u32 threads, u32 groups) {
+  bool seen = false;
+  for (u32 i = 0; i < threads; ++i) seen |= workplaces[i]->memory().saw_overwrite();
+  if (!seen) return std::nullopt;
+  run.overwrites = Overwrites::judged;
+  for (const bool upwards : {true, false}) {
+    for (u32 i = 0; i < threads; ++i) workplaces[i]->memory().undo();
+    workplaces[0]->begin(run, 0, threads);
+    for (u32 i = 0; i < groups; ++i)
+      if (std::optional<Fault> fault = workplaces[0]->run_group(upwards ? i : groups - 1 - i)) return fault;
+  }
+  return std::nullopt;
+}
 
 Executor::Executor() : impl_(std::make_unique<Impl>()) {}
 Executor::~Executor() = default;
@@ -150,6 +168,7 @@ RunReport Executor::run(const Dispatch& dispatch, const AddressSpace& memory, co
     cycles += impl_->workplaces[i]->cycles();
   }
   report.fault = std::move(first.fault);
+  if (!report.fault) report.fault = impl_->judge_overwrites(run, threads, groups);
   report.modelled_ns = modelled_ns(report.counters, cycles, u32(std::min<u64>(report.counters.waves, ~0u)));
   return report;
 }

@@ -14,10 +14,6 @@ namespace amlm::isa {
 
 enum class Mode : u8 { strict, fast };
 
-// Reads of registers that were never written. Compilers make them where the value cannot matter (lane masks of loops,
-// undefined phis), so strict runs of foreign code allow them.
-enum class Uninitialised : u8 { fault, allow };
-
 // Field meanings: isa.md 4.13, driver.md 2.2 (COMPUTE_* registers).
 struct Dispatch {
   u64 code_va = 0;
@@ -58,7 +54,6 @@ struct Counters {
 
 struct RunOptions {
   Mode mode = Mode::strict;
-  Uninitialised uninitialised = Uninitialised::fault;
   u64 seed = 0;                        // order of workgroups and waves, contents of poisoned registers
   u64 instruction_limit = 1ull << 32;  // per wave; more is an "endless-wave" fault
   u32 host_threads = 0;                // 0 = all cores

@@ -8,38 +8,12 @@
 
 namespace amlm::isa {
 
-namespace {
-
-std::string register_name(u16 code) {
-  if (code >= code_vgpr0) return fmt::format("v{}", code - code_vgpr0);
-  if (code < code_vcc_lo) return fmt::format("s{}", code);
-  switch (code) {
-    case code_vcc_lo: return "vcc_lo";
-    case code_vcc_hi: return "vcc_hi";
-    case code_m0: return "m0";
-    case code_exec_lo: return "exec_lo";
-    case code_exec_hi: return "exec_hi";
-    default: return fmt::format("ttmp{}", code - 108);
-  }
-}
-
-}  // namespace
-
-void WaveChecker::begin(Uninitialised uninitialised) {
-  may_read_uninitialised_ = uninitialised == Uninitialised::allow;
+void WaveChecker::begin(const Wave& wave) {
   vm_ = vs_ = ds_ = scalar_ = {};
   flights_.fill({});
-  for (auto& half : vgpr_ready_) half.fill(0);
-  sgpr_ready_ = {0, 1ull << (code_null - 64) | 1ull << (code_exec_lo - 64) | 1ull << (code_exec_hi - 64)};
-  scc_ready_ = false;
+  poison_.begin(wave.vgpr_count, wave.lanes / half_lanes);
   vector_invalidated_ = lds_sent_ = 0;
   last_valu_ = last_ = nullptr;
-}
-
-void WaveChecker::start_sgprs(u32 count) { sgpr_ready_[0] |= (1ull << count) - 1; }
-
-void WaveChecker::start_v0(const Wave& wave) {
-  for (u32 half = 0; half < 2; ++half) vgpr_ready_[half][0] = wave.sgpr[code_exec_lo + half];
 }
 
 u32 WaveChecker::count_of(const Wave& wave, const RegisterUse& use) const {
@@ -76,32 +50,33 @@ bool WaveChecker::check_flight(Wave& wave, const StepCheck& check, const Registe
   return true;
 }
 
-bool WaveChecker::check_initialised(Wave& wave, const Step& step, const RegisterUse& use, u32 count) {
+// A register that steers must be defined; for others `poisoned` says that they are not.
+bool WaveChecker::check_defined(Wave& wave, const StepCheck& check, const RegisterUse& use, u32 count, bool& poisoned) {
   for (u32 i = 0; i < count; ++i) {
     const u16 code = u16(use.code + i);
+    u32 origin = 0, lane = 0;
     if (code < code_vgpr0) {
-      if (sgpr_ready(code)) continue;
-      wave.raise("uninitialised-register", fmt::format("reads {}, which was never written", register_name(code)));
-      return false;
-    }
-    for (u32 half = 0; half < wave.lanes / half_lanes; ++half) {
-      u32 wanted = exec_before_[half];
-      if (step.check->lanes == Lanes::all) wanted = ~0u;
-      if (step.check->lanes == Lanes::one) {
-        // v_readlane names its lane, v_readfirstlane takes the first active one, or lane 0
-        const u64 exec = wave.lanes == 64 ? wave.exec64() : wave.sgpr[code_exec_lo];
-        const u32 lane = step.in.src[1].present() ? wave.scalar(step.in.src[1].code, step.in) % wave.lanes
-                         : exec ? u32(std::countr_zero(exec)) : 0;
-        wanted = lane / half_lanes == half ? 1u << lane % half_lanes : 0;
+      const Poison& poison = poison_.sgpr(code);
+      if (!poison.bits) [[likely]] continue;
+      origin = poison.origin;
+    } else {
+      const u32 vgpr = code - code_vgpr0;
+      for (u32 half = 0; half < wave.lanes / half_lanes; ++half) {
+        const u32 lanes = poison_.vgpr_lanes(half, vgpr) & (check.any_lane ? ~0u : exec_before_[half]);
+        if (!lanes) [[likely]] continue;
+        lane = u32(std::countr_zero(lanes)) + half * half_lanes;
+        origin = poison_.vgpr(half, vgpr, lane % half_lanes).origin;
+        break;
       }
-      const u32 missing = wanted & ~vgpr_ready_[half][code - code_vgpr0];
-      if (!missing) continue;
-      const u32 lane = u32(std::countr_zero(missing));
-      wave.half = half;
-      wave.raise("uninitialised-register", fmt::format("reads {}, which was never written in this lane",
-                                                       register_name(code)), 0, lane);
-      return false;
+      if (!origin) continue;
     }
+    if (use.role == RegisterUse::data) data_poisoned_ = true;
+    else poisoned = true;
+    if (use.role != RegisterUse::steer) return true;
+    const bool address = check.passes == Passes::load;
+    raise_poison(wave, origin, fmt::format("{} {}", address ? "takes an address from" : "is steered by",
+                                           register_name(code)), lane);
+    return false;
   }
   return true;
 }
@@ -147,6 +122,9 @@ bool WaveChecker::check_matrix_halves(Wave& wave, const Step& step) {
       const LaneArray& first = wave.vgpr_base[0][operand.vgpr() + i];
       for (u32 lane = 16; lane < wave.lanes; ++lane) {
         if (wave.vgpr_base[lane / 32][operand.vgpr() + i][lane % 32] == first[lane % 16]) continue;
+        const u32 poisoned = poison_.vgpr_lanes(0, operand.vgpr() + i) >> lane % 16 |
+                             poison_.vgpr_lanes(lane / 32, operand.vgpr() + i) >> lane % 32;
+        if (poisoned & 1) continue;               // that row or column has no defined value anyway
         wave.raise("wmma-halves", fmt::format("{} differs between lane {} and lane {} (v{}): both halves of the wave "
                                               "must hold the same matrix", source ? "B" : "A", lane % 16, lane,
                                               operand.vgpr() + i), 0, lane);
@@ -161,6 +139,8 @@ bool WaveChecker::before(Wave& wave, const Step& step) {
   const StepCheck& check = *step.check;
   exec_before_ = {wave.sgpr[code_exec_lo], wave.sgpr[code_exec_hi]};
   const bool quiet = nothing_in_flight();
+  bool poisoned = false;
+  data_poisoned_ = false;
   for (u32 i = 0; i < check.count; ++i) {
     const RegisterUse& use = check.uses[i];
     const u32 count = count_of(wave, use);
@@ -170,47 +150,38 @@ bool WaveChecker::before(Wave& wave, const Step& step) {
       return false;
     }
     if (!quiet && !check_flight(wave, check, use, count)) return false;
-    if (may_read_uninitialised_) continue;
-    if (use.role == RegisterUse::read && !check_initialised(wave, step, use, count)) return false;
+    if (use.role == RegisterUse::write && !check.keeps_part) continue;
+    if (!check_defined(wave, check, use, count, poisoned)) return false;
   }
-  if ((check.special_reads & u8(Special::SCC)) && !scc_ready_ && !may_read_uninitialised_) {
-    wave.raise("uninitialised-register", "reads SCC, which was never written");
-    return false;
-  }
-  return check_hazards(wave, step, check);
+  if (!check_hazards(wave, step, check)) return false;
+  poisoned |= check.always_passes || (check.reads_scc && poison_.scc().bits);
+  if (check.passes == Passes::load) loaded_lanes_ = {};
+  else if (poisoned) return poison_.pass(wave, step, check.passes);
+  else mark_defined(wave, check);
+  return true;
 }
 
-void WaveChecker::copy_state(const Wave& wave, const RegisterUse& use) {
-  if (use.copy_to == code_null) return;
-  for (u32 i = 0; i < use.count; ++i) {
-    const u16 from = u16(use.code + i), to = u16(use.copy_to + i);
-    if (to < code_vgpr0) {
-      const u64 bit = 1ull << to % 64;
-      sgpr_ready_[to / 64] = sgpr_ready(from) ? sgpr_ready_[to / 64] | bit : sgpr_ready_[to / 64] & ~bit;
-      continue;
-    }
-    for (u32 half = 0; half < wave.lanes / half_lanes; ++half) {
-      const u32 lanes = exec_before_[half];
-      const u32 ready = from >= code_vgpr0 ? vgpr_ready_[half][from - code_vgpr0] : sgpr_ready(from) ? ~0u : 0;
-      u32& state = vgpr_ready_[half][to - code_vgpr0];
-      state = (state & ~lanes) | (ready & lanes);
+void WaveChecker::mark_defined(const Wave& wave, const StepCheck& check) {
+  for (u32 i = 0; i < check.count; ++i) {
+    const RegisterUse& use = check.uses[i];
+    if (use.role != RegisterUse::write) continue;
+    const u32 count = count_of(wave, use);
+    for (u32 n = 0; n < count; ++n) {
+      const u16 code = u16(use.code + n);
+      if (code < code_vgpr0) {
+        poison_.define_sgpr(code);
+        continue;
+      }
+      for (u32 half = 0; half < wave.lanes / half_lanes; ++half)
+        poison_.define_vgpr(half, code - code_vgpr0, check.is_wmma ? ~0u : exec_before_[half]);
     }
   }
+  if (check.special_writes & u8(Special::SCC)) poison_.define_scc();
 }
 
-void WaveChecker::mark_written(Wave& wave, const Step& step, const StepCheck& check, const RegisterUse& use,
-                               u32 count) {
+void WaveChecker::mark_in_flight(const Step& step, const StepCheck& check, const RegisterUse& use, u32 count) {
   for (u32 i = 0; i < count; ++i) {
     const u16 code = u16(use.code + i);
-    if (code < code_vgpr0) {
-      sgpr_ready_[code / 64] |= 1ull << code % 64;
-    } else if (step.in.opcode == Opcode::v_writelane_b32) {
-      const u32 lane = wave.scalar(step.in.src[1].code, step.in) % wave.lanes;
-      vgpr_ready_[lane / half_lanes][code - code_vgpr0] |= 1u << lane % half_lanes;
-    } else {
-      for (u32 half = 0; half < wave.lanes / half_lanes; ++half)
-        vgpr_ready_[half][code - code_vgpr0] |= check.lanes == Lanes::all ? ~0u : exec_before_[half];
-    }
     InFlight& flight = flights_[code];
     switch (check.issues) {
       case Issues::vmem_load: flight = {vm_.issued, flight.ds, flight.scalar, &step}; break;
@@ -237,14 +208,14 @@ void WaveChecker::issue(const StepCheck& check) {
 bool WaveChecker::after(Wave& wave, const Step& step) {
   if (wave.faulted()) return false;
   const StepCheck& check = *step.check;
-  issue(check);
-  for (u32 i = 0; i < check.count; ++i) {
-    const RegisterUse& use = check.uses[i];
-    if (use.role == RegisterUse::write) mark_written(wave, step, check, use, count_of(wave, use));
+  if (check.issues != Issues::nothing) {
+    issue(check);
+    for (u32 i = 0; i < check.count; ++i) {
+      const RegisterUse& use = check.uses[i];
+      if (use.role == RegisterUse::write) mark_in_flight(step, check, use, count_of(wave, use));
+    }
   }
-  for (u32 i = 0; i < check.count; ++i)
-    if (check.uses[i].role == RegisterUse::copy) copy_state(wave, check.uses[i]);
-  if (check.special_writes & u8(Special::SCC)) scc_ready_ = true;
+  if (check.passes == Passes::load) take_loaded(wave, step);
   if (check.is_valu) last_valu_ = &step;
   last_ = &step;
   return true;

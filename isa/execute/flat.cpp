@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "isa/execute/checker.h"
 #include "isa/execute/group.h"
 #include "isa/execute/lane_data.h"
 #include "isa/execute/lds.h"
@@ -54,9 +55,14 @@ bool move_private_piece(Wave& wave, const u64* offset, u32 delta, u32 mask, u32 
     return false;
   }
   LaneHosts hosts;
-  if (!wave.memory->translate(wave, {address.data(), mask, bytes, use, false}, hosts)) return false;
+  if (!wave.memory->translate(wave, {address.data(), mask, bytes, use, false, delta, Space::scratch}, hosts)) return false;
   for_lanes(mask, [&](u32 lane) {
     u8* host = hosts.at(lane, address[lane]);
+    if (wave.checker) {
+      const u64 byte = address[lane] - wave.scratch_base;
+      if (use == Use::read) wave.checker->load_scratch(wave, lane, i32(delta), byte, bytes);
+      else wave.checker->store_scratch(wave, lane, i32(delta), byte, bytes);
+    }
     if (use == Use::read) std::memcpy(&data[lane][delta], host, bytes);
     else std::memcpy(host, &data[lane][delta], bytes);
   });

@@ -4,6 +4,7 @@
 // shared between host threads.
 #pragma once
 
+#include <unordered_set>
 #include <vector>
 
 #include "isa/execute/wave.h"
@@ -12,6 +13,7 @@ namespace amlm::isa {
 
 class LdsChecker;
 class GroupStores;
+class Origins;
 
 inline constexpr u32 lds_hardware_bytes = 64 * 1024;
 
@@ -23,7 +25,9 @@ struct Group {
   u32 lds_bytes = 0;                   // declared in RSRC2, in units of 512 bytes: past it is a fault in strict mode
   LdsChecker* lds_checker = nullptr;   // null in fast mode
   GroupStores* stores = nullptr;       // null in fast mode and for a single wave
+  Origins* origins = nullptr;          // null in fast mode
   std::vector<Wave> waves;
+  std::unordered_set<u64> same_writes; // strict: what it wrote where the same stood already (isa/execute/shadow.cpp)
   u32 barrier_interval = 0;            // barriers passed so far: isa/execute/checker.h
   bool synchronised = false;           // has done an atomic that returns: may know what other workgroups have finished
 };

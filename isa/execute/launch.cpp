@@ -33,13 +33,14 @@ void Workplace::begin(const DispatchRun& run, u32 thread, u32 threads) {
   counters_ = {};
   counts_ = {};
   cycles_ = 0;
-  memory_.begin(*run.space, *run.visibility, *run.options);
+  memory_.begin(*run.space, *run.visibility, *run.options, run.overwrites);
   const bool strict = run.options->mode == Mode::strict;
   if (strict && !lds_checker_) lds_checker_ = std::make_unique<LdsChecker>();
   group_.dispatch = run.dispatch;
   group_.lds = lds_.get();
   group_.lds_bytes = std::min(field(run.dispatch->rsrc2, 15, 9) * 512, lds_hardware_bytes);
   group_.lds_checker = strict ? lds_checker_.get() : nullptr;
+  group_.origins = strict ? &origins_ : nullptr;
 }
 
 void Workplace::finish() {
@@ -85,6 +86,8 @@ std::optional<Fault> Workplace::run_group(u32 linear) {
   if (group_.lds_checker) {
     for (u32 i = 0; i < group_.lds_bytes / 8; ++i) reinterpret_cast<u64*>(lds_.get())[i] = random_.next();
     group_.lds_checker->begin(group_.lds_bytes);
+    origins_.begin();
+    group_.same_writes.clear();
   }
   group_.waves.resize(waves);
   group_.stores = group_.lds_checker && waves > 1 ? &stores_ : nullptr;
@@ -116,7 +119,7 @@ void Workplace::start_wave(u32 index, std::array<u32, 3> lanes) {
   if (group_.lds_checker) {
     while (checkers_.size() <= index) checkers_.push_back(std::make_unique<WaveChecker>());
     wave.checker = checkers_[index].get();
-    wave.checker->begin(run_.options->uninitialised);
+    wave.checker->begin(wave);
     for (u32& value : wave.sgpr) value = u32(random_.next());
     wave.sgpr[code_null] = 0;
     for (u32 half = 0; half < wave.lanes / 32; ++half) {
@@ -179,6 +182,7 @@ bool Workplace::start_scratch(Wave& wave) {
   if (!wave.checker) return true;
   const Mapping* mapping = run_.space->find(wave.scratch_base);
   if (!mapping || mapping->va + mapping->size_bytes < wave.scratch_limit) return true;   // faults when it is used
+  wave.checker->start_scratch(dispatch.scratch_wave_bytes);
   const u64 salt = random_.next();
   auto* words = reinterpret_cast<u32*>(mapping->host + (wave.scratch_base - mapping->va));
   for (u32 i = 0; i < dispatch.scratch_wave_bytes / 4; ++i) words[i] = u32(salt * (i + 1) >> 32);

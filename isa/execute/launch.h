@@ -38,6 +38,7 @@ struct DispatchRun {
   const RunOptions* options = nullptr;
   ProgramCache* programs = nullptr;
   const Program* program = nullptr;
+  Overwrites overwrites = Overwrites::noted;
 };
 
 // One host thread's workplace: register files, LDS and the state of the workgroup it runs. Reused from one to the next.
@@ -52,6 +53,7 @@ class Workplace {
   void finish();
   const Counters& counters() const { return counters_; }
   u64 cycles() const { return cycles_; }
+  MemoryUnit& memory() { return memory_; }
 
  private:
   static constexpr u32 max_waves = 32;
@@ -80,6 +82,7 @@ class Workplace {
   std::vector<std::unique_ptr<WaveChecker>> checkers_;
   std::unique_ptr<LdsChecker> lds_checker_;
   GroupStores stores_;
+  Origins origins_;
 };
 
 }  // namespace amlm::isa

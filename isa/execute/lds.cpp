@@ -12,7 +12,7 @@
 
 namespace amlm::isa {
 
-u8* lds_at(Wave& wave, u64 address, u32 bytes, LdsUse use, u32 lane) {
+u8* lds_at(Wave& wave, u64 address, u32 bytes, LdsUse use, u32 lane, u32 offset) {
   Group& group = *wave.group;
   if (address + bytes > group.lds_bytes) [[unlikely]] {
     if (group.lds_checker)
@@ -21,12 +21,12 @@ u8* lds_at(Wave& wave, u64 address, u32 bytes, LdsUse use, u32 lane) {
                  address, lane);
     return nullptr;
   }
-  if (group.lds_checker && !group.lds_checker->access(wave, u32(address), bytes, use, lane)) return nullptr;
+  if (group.lds_checker && !group.lds_checker->access(wave, u32(address), bytes, use, lane, offset)) return nullptr;
   return group.lds + address;
 }
 
-u8* lds_atomic_at(Wave& wave, u64 address, u32 lane, u32 bytes) {
-  if (address % bytes == 0) return lds_at(wave, address, bytes, LdsUse::atomic, lane);
+u8* lds_atomic_at(Wave& wave, u64 address, u32 lane, u32 bytes, u32 offset) {
+  if (address % bytes == 0) return lds_at(wave, address, bytes, LdsUse::atomic, lane, offset);
   wave.raise("misaligned", fmt::format("LDS atomic of {} bytes at {:#x}, which is not aligned to its size", bytes,
                                        address), address, lane);
   return nullptr;
@@ -59,8 +59,9 @@ bool all_inside(const Wave& wave, const u32* address, u32 mask, u32 offset, u32 
   return u64(high) + offset + bytes <= group.lds_bytes;
 }
 
+// `place`: of this element among those of the instruction.
 template <Shape shape>
-void read(Wave& wave, const u32* address, u32 offset, u32* registers) {
+void read(Wave& wave, const u32* address, u32 offset, u32* registers, u32 place = 0) {
   const u32 mask = wave.exec();
   wave.counters->lds_bytes += u64(std::popcount(mask)) * shape.bytes;
   std::array<u32, half_lanes> at;
@@ -72,14 +73,14 @@ void read(Wave& wave, const u32* address, u32 offset, u32* registers) {
   }
   for (u32 left = mask; left; left &= left - 1) {
     const u32 lane = u32(std::countr_zero(left));
-    const u8* from = lds_at(wave, u64(at[lane]) + offset, shape.bytes, LdsUse::read, lane);
+    const u8* from = lds_at(wave, u64(at[lane]) + offset, shape.bytes, LdsUse::read, lane, place);
     if (wave.faulted()) return;
     deposit<shape>(registers, lane, from ? from : zeros.data());
   }
 }
 
 template <Shape shape>
-void write(Wave& wave, const u32* address, u32 offset, const u32* registers) {
+void write(Wave& wave, const u32* address, u32 offset, const u32* registers, u32 place = 0) {
   const u32 mask = wave.exec();
   wave.counters->lds_bytes += u64(std::popcount(mask)) * shape.bytes;
   if (all_inside(wave, address, mask, offset, shape.bytes)) {
@@ -89,7 +90,7 @@ void write(Wave& wave, const u32* address, u32 offset, const u32* registers) {
   }
   for (u32 left = mask; left; left &= left - 1) {
     const u32 lane = u32(std::countr_zero(left));
-    u8* to = lds_at(wave, u64(address[lane]) + offset, shape.bytes, LdsUse::write, lane);
+    u8* to = lds_at(wave, u64(address[lane]) + offset, shape.bytes, LdsUse::write, lane, place);
     if (wave.faulted()) return;
     if (to) collect<shape>(registers, lane, to);
   }
@@ -116,7 +117,8 @@ void load_2addr(Wave& wave, const Step& step) {
   u32* registers = wave.vgpr(in.dst.vgpr());
   read<shape>(wave, address.data(), u32(in.offset) * shape.bytes * stride, registers);
   if (wave.faulted()) return;
-  read<shape>(wave, address.data(), u32(in.offset1) * shape.bytes * stride, registers + shape.bytes / 4 * half_lanes);
+  read<shape>(wave, address.data(), u32(in.offset1) * shape.bytes * stride, registers + shape.bytes / 4 * half_lanes,
+              shape.bytes);
 }
 
 template <Shape shape, u32 stride>
@@ -125,7 +127,7 @@ void store_2addr(Wave& wave, const Step& step) {
   const u32* address = wave.vgpr(in.src[0].vgpr());
   write<shape>(wave, address, u32(in.offset) * shape.bytes * stride, wave.vgpr(in.src[1].vgpr()));
   if (wave.faulted()) return;
-  write<shape>(wave, address, u32(in.offset1) * shape.bytes * stride, wave.vgpr(in.src[2].vgpr()));
+  write<shape>(wave, address, u32(in.offset1) * shape.bytes * stride, wave.vgpr(in.src[2].vgpr()), shape.bytes);
 }
 
 // M0[15:0] + offset + 4 * lane; no address register.

@@ -7,11 +7,12 @@
 
 namespace amlm::isa {
 
-// Where the bytes are; null when they are out of range: then nothing is stored and loads give 0. In strict mode that,
-// a race or a read of what nobody wrote raises a fault (and gives null).
-u8* lds_at(Wave& wave, u64 address, u32 bytes, LdsUse use, u32 lane);
+// Where the bytes are; null when they are out of range: then nothing is stored and loads give 0. In strict mode that
+// and a race raise a fault (and give null).
+// `offset`: place of the address among the bytes that the lane moves.
+u8* lds_at(Wave& wave, u64 address, u32 bytes, LdsUse use, u32 lane, u32 offset = 0);
 // The same for an atomic; null also when misaligned, with a fault.
-u8* lds_atomic_at(Wave& wave, u64 address, u32 lane, u32 bytes);
+u8* lds_atomic_at(Wave& wave, u64 address, u32 lane, u32 bytes, u32 offset = 0);
 bool move_shared(Wave& wave, const u64* address, u32 mask, u32 bytes, Use use, LaneBuffer& data);
 
 Handler lds_handler_for(Opcode opcode);

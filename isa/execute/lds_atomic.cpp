@@ -24,8 +24,8 @@ void give(u32* registers, u32 lane, T value) {
 }
 
 template <class Op, class T>
-bool apply(Wave& wave, u64 address, u32 lane, T a, T b, T& old) {
-  u8* at = lds_atomic_at(wave, address, lane, sizeof(T));
+bool apply(Wave& wave, u64 address, u32 lane, T a, T b, T& old, u32 place = 0) {
+  u8* at = lds_atomic_at(wave, address, lane, sizeof(T), place);
   if (wave.faulted()) return false;
   old = 0;
   if (!at) return true;
@@ -68,7 +68,7 @@ void exchange_2addr(Wave& wave, const Step& step) {
     if (!apply<atomic_ops::swap, T>(wave, u64(address[lane]) + u32(in.offset) * unit, lane, data_of<T>(a, lane), T(0),
                                     first[lane])) return;
     if (!apply<atomic_ops::swap, T>(wave, u64(address[lane]) + u32(in.offset1) * unit, lane, data_of<T>(b, lane), T(0),
-                                    second[lane])) return;
+                                    second[lane], sizeof(T))) return;
   }
   wave.counters->lds_bytes += u64(std::popcount(mask)) * sizeof(T) * 2;
   u32* registers = wave.vgpr(in.dst.vgpr());

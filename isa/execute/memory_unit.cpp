@@ -19,12 +19,16 @@ const char* word(Use use) {
 
 }  // namespace
 
-void MemoryUnit::begin(const AddressSpace& space, const Visibility& visibility, const RunOptions& options) {
+void MemoryUnit::begin(const AddressSpace& space, const Visibility& visibility, const RunOptions& options,
+                       Overwrites overwrites) {
   space_ = &space;
   visibility_ = visibility;
   strict_ = options.mode == Mode::strict;
   count_lines_ = options.count_lines;
   recent_ = {};
+  overwrites_ = overwrites;
+  saw_overwrite_ = false;
+  undo_.clear();
 }
 
 const Mapping* MemoryUnit::find(u64 address, u64 bytes) {
@@ -72,6 +76,8 @@ bool MemoryUnit::raise_if_refused(Wave& wave, const Mapping& mapping, u64 addres
 bool MemoryUnit::translate(Wave& wave, const LaneAccess& access, LaneHosts& hosts) {
   hosts.uniform_ = true;
   if (!access.mask) return true;
+  const bool ordered = strict_ && access.space == Space::global;
+  if (ordered && access.use != Use::read && !check_data(wave, access)) return false;
   u64 low = ~0ull, high = 0;
   if (access.mask == ~0u) [[likely]] {
     for (u32 lane = 0; lane < half_lanes; ++lane) {
@@ -94,7 +100,7 @@ bool MemoryUnit::translate(Wave& wave, const LaneAccess& access, LaneHosts& host
   } else {
     hosts.uniform_ = false;
   }
-  if (all && (!strict_ || !all->shadow)) return true;
+  if (all && (!ordered || !all->shadow)) return true;
   for (u32 left = access.mask; left; left &= left - 1) {
     const u32 lane = u32(std::countr_zero(left));
     const u64 address = access.address[lane];
@@ -107,11 +113,9 @@ bool MemoryUnit::translate(Wave& wave, const LaneAccess& access, LaneHosts& host
       if (raise_if_refused(wave, *mapping, address, access.bytes, access.use, lane)) return false;
       hosts.lane_[lane] = mapping->host + (address - mapping->va);
     }
-    if (!strict_ || !mapping->shadow) continue;
-    const bool fine = access.use == Use::read
-                          ? check_read(wave, *mapping, address, access.bytes, lane, access.device_scope)
-                          : check_write(wave, *mapping, address, access.bytes, lane, access.use == Use::atomic);
-    if (!fine) return false;
+    if (!ordered || !mapping->shadow) continue;
+    if (access.use == Use::read) check_read(wave, *mapping, access, lane);
+    else if (!check_write(wave, *mapping, access, lane)) return false;
   }
   return true;
 }
@@ -123,7 +127,7 @@ const u8* MemoryUnit::translate_scalar(Wave& wave, u64 address, u32 bytes) {
     return nullptr;
   }
   if (raise_if_refused(wave, *mapping, address, bytes, Use::read, 0)) return nullptr;
-  if (strict_ && mapping->shadow && !check_scalar_read(wave, *mapping, address, bytes)) return nullptr;
+  if (strict_ && mapping->shadow) check_scalar_read(wave, *mapping, address, bytes);
   return mapping->host + (address - mapping->va);
 }
 

@@ -3,13 +3,18 @@
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include "isa/execute/wave.h"
 #include "isa/memory.h"
 
 namespace amlm::isa {
 
+struct ReadDword;    // isa/execute/shadow.cpp
+
 enum class Use : u8 { read, write, atomic };
+// Scratch belongs to one wave at a time: no order to check.
+enum class Space : u8 { global, scratch };
 
 // What one vector memory instruction does to global memory, for the 32 lanes of a half.
 struct LaneAccess {
@@ -18,6 +23,8 @@ struct LaneAccess {
   u32 bytes = 0;                     // a lane
   Use use = Use::read;
   bool device_scope = false;         // GLC: a load goes past L0 and GL1
+  u32 offset = 0;                    // place of `address` among the bytes that a lane moves
+  Space space = Space::global;
 };
 
 // Where the lanes' bytes are on the host.
@@ -35,9 +42,17 @@ class LaneHosts {
   std::array<u8*, half_lanes> lane_;
 };
 
+// A write over what another workgroup has read: whether the reader uses what it read, it may show only later. `noted`: the
+// dispatch is undone and run again in both orders of its workgroups (isa/run.cpp), and in one of them the read comes after
+// the write and is judged. `judged`: this is such a run.
+enum class Overwrites : u8 { noted, judged };
+
 class MemoryUnit {
  public:
-  void begin(const AddressSpace& space, const Visibility& visibility, const RunOptions& options);
+  void begin(const AddressSpace& space, const Visibility& visibility, const RunOptions& options, Overwrites overwrites);
+  bool saw_overwrite() const { return saw_overwrite_; }
+  // Puts back what this thread's workgroups have written since `begin`.
+  void undo();
 
   // False: a fault was raised and nothing may be touched.
   bool translate(Wave& wave, const LaneAccess& access, LaneHosts& hosts);
@@ -53,18 +68,31 @@ class MemoryUnit {
   const Mapping* find(u64 address, u64 bytes);
   void raise_unmapped(Wave& wave, u64 address, u32 bytes, Use use, u32 lane);
   bool raise_if_refused(Wave& wave, const Mapping& mapping, u64 address, u32 bytes, Use use, u32 lane);
-  bool check_read(Wave& wave, const Mapping& mapping, u64 address, u32 bytes, u32 lane, bool device_scope);
-  bool check_write(Wave& wave, const Mapping& mapping, u64 address, u32 bytes, u32 lane, bool atomic);
-  bool check_group_order(Wave& wave, u64 dword, u32 touched, Use use, u32 lane, bool device_scope);
-  bool check_scalar_read(Wave& wave, const Mapping& mapping, u64 address, u32 bytes);
-  void raise_stale(Wave& wave, u64 dword, u32 writer, const char* path, u32 lane);
-  bool check_cpu_data(Wave& wave, const Mapping& mapping, u64 address, bool acquired, const char* cache, u32 lane);
+  bool check_data(Wave& wave, const LaneAccess& access);
+  void check_read(Wave& wave, const Mapping& mapping, const LaneAccess& access, u32 lane);
+  bool check_write(Wave& wave, const Mapping& mapping, const LaneAccess& access, u32 lane);
+  void check_group_read(Wave& wave, const ReadDword& at, bool device_scope);
+  bool check_group_write(Wave& wave, const Mapping& mapping, u64 dword, u32 touched, const LaneAccess& access, u32 lane);
+  void check_scalar_read(Wave& wave, const Mapping& mapping, u64 address, u32 bytes);
+  void check_stale(Wave& wave, const ReadDword& at, u32 writer, u32 visible, const char* path);
+  void check_cpu_data(Wave& wave, const Mapping& mapping, const ReadDword& at, bool acquired, const char* cache);
+
+  // What a dispatch found where it first wrote a dword.
+  struct Undo {
+    u32* host;
+    ShadowDword* shadow;
+    u32 value, writer_epoch, writer_group;
+  };
+  void mark_written(ShadowDword& shadow, u8* host, u32 writer_group);
 
   static constexpr u32 kept = 4;
   std::array<const Mapping*, kept> recent_{};
   const AddressSpace* space_ = nullptr;
   Visibility visibility_;
   bool strict_ = false, count_lines_ = true;
+  Overwrites overwrites_ = Overwrites::noted;
+  bool saw_overwrite_ = false;
+  std::vector<Undo> undo_;
 };
 
 // Distinct 128-byte lines that the lanes touch.

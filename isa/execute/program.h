@@ -25,9 +25,6 @@ class Program {
   std::vector<StepCheck> checks_;
 };
 
-// From Step::in: the handler, and what the handlers, the loop and the counters want to know beforehand.
-void bind(Step& step);
-
 // Programs by entry address. Shared by the host threads.
 class ProgramCache {
  public:

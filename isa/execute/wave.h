@@ -7,7 +7,7 @@
 // are called once and look at both halves themselves.
 //
 // Handlers know nothing of strict or fast: the run loop, a template over the mode, checks a step's register reads and
-// writes (pending loads, uninitialised lanes) before it calls the same handler. Only memory goes through MemoryUnit,
+// writes (pending loads, undefined values) before it calls the same handler. Only memory goes through MemoryUnit,
 // which checks addresses always and visibility in strict mode.
 #pragma once
 
@@ -41,8 +41,6 @@ struct Step {
   bool vector = false;            // called for each half of a wave64
   bool whole_wave = false;        // vector, but called once, with half = 0
   bool plain = false;             // no modifier, DPP, opsel, omod, clamp: sources may be read in place
-  u8 f32_sources = 0;             // bit k: src[k] is an f32, whose denormals MODE may flush
-  bool f32_result = false;
   Count count = Count::other;
   u8 scalar_result = code_null;   // SGPR that a vector step writes: each half of a wave64 its own word
   // The run loop's own: isa/execute/program.h.

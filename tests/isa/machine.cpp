@@ -97,6 +97,12 @@ Dispatch dispatch_of(const Launch& launch) {
   dispatch.rsrc1 |= (launch.vgprs / (launch.wave_lanes == 32 ? 8 : 4) - 1) | denormals_kept | dx10_clamp | ieee;
   constexpr u32 two_user_sgprs = 2 << 1, group_id_x = 1 << 7;
   dispatch.rsrc2 = two_user_sgprs | group_id_x | (launch.lds_bytes + 511) / 512 << 15;
+  if (launch.scratch_lane_bytes) {
+    dispatch.rsrc2 |= 1;
+    dispatch.scratch_base = launch.scratch;
+    dispatch.scratch_wave_bytes = launch.scratch_lane_bytes * launch.wave_lanes;
+    dispatch.scratch_waves = 64 * 1024 / dispatch.scratch_wave_bytes;
+  }
   dispatch.user_data[0] = u32(launch.arguments);
   dispatch.user_data[1] = u32(launch.arguments >> 32);
   dispatch.label = "test";

@@ -50,6 +50,8 @@ struct Launch {
   u32 wave_lanes = 32;
   u32 vgprs = 64;
   bool wgp_mode = false;
+  u32 scratch_lane_bytes = 0;       // 0: the kernel has no scratch
+  u64 scratch = 0;                  // 64 KiB at least
 };
 Dispatch dispatch_of(const Launch& launch);
 

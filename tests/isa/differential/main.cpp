@@ -146,8 +146,7 @@ class Gpu {
     dispatch.label = kernel.name;
     set_user_data(dispatch, kernel);
     executor_.forget();
-    return executor_.run(dispatch, space, {}, {.mode = mode, .uninitialised = Uninitialised::allow,
-                                                 .seed = seed, .instruction_limit = 50'000'000});
+    return executor_.run(dispatch, space, {}, {.mode = mode, .seed = seed, .instruction_limit = 50'000'000});
   }
 
  private:
