@@ -5,8 +5,7 @@
 #   foreign.sh LIBRARY FOLDER [MODEL.gguf...]
 #
 # Prints a line a check and `N passed, N failed`; exit code 77 and a word when it cannot run.
-# Foreign code runs in fast mode where it does what the strict rules forbid and silicon forgives: igt sends unpadded
-# IBs and no cache invalidation, llama.cpp's attention reads LDS that nobody wrote.
+# igt runs in fast mode: it sends unpadded IBs and no cache invalidation, which the strict rules forbid.
 set -u
 [ $# -ge 2 ] || { sed -n '2,9p' "$0"; exit 2; }
 library=$(realpath "$1"); folder=$2; shift 2
