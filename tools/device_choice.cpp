@@ -31,10 +31,6 @@ Result<std::string> find_library() {
                                            "set AMLM_VGPU_LIBRARY to its path", library_name, self.string()));
 }
 
-void set_if(const char* name, const std::string& value) {
-  if (!value.empty()) setenv(name, value.c_str(), 1);
-}
-
 }  // namespace
 
 void add_device_option(CLI::App& command, std::string& device) {
@@ -52,15 +48,8 @@ Error exec_under_virtual(char* const* argv, const VirtualOptions& options) {
   if (const char* before = std::getenv("LD_PRELOAD"); before && *before) preload += std::string(":") + before;
   setenv("LD_PRELOAD", preload.c_str(), 1);
   setenv(active_variable, "1", 1);
-  if (!std::getenv("AMLM_VGPU_MODE")) set_if("AMLM_VGPU_MODE", options.mode);
-  set_if("AMLM_VGPU_SEED", options.seed);
-  set_if("AMLM_VGPU_GTT_MIB", options.gtt_mib);
-  set_if("AMLM_VGPU_VRAM_MIB", options.vram_mib);
-  set_if("AMLM_VGPU_JOB_TIMEOUT_MS", options.job_timeout_ms);
-  set_if("AMLM_VGPU_FAULTS", options.faults_file);
-  set_if("AMLM_VGPU_COUNTERS", options.counters_file);
-  set_if("AMLM_VGPU_RECORD", options.record_file);
-  set_if("AMLM_VGPU_INJECT", options.inject);
+  if (!std::getenv("AMLM_VGPU_MODE")) setenv("AMLM_VGPU_MODE", options.mode.c_str(), 1);
+  for (const auto& [name, value] : options.variables) setenv(name.c_str(), value.c_str(), 1);
   execvp(argv[0], argv);
   return {ErrorCode::file, errno, fmt::format("{} cannot be started: {}", argv[0], std::strerror(errno))};
 }

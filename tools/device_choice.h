@@ -6,6 +6,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "driver/base.h"
 #include "driver/device.h"
@@ -14,9 +16,8 @@
 namespace amlm::tools {
 
 struct VirtualOptions {
-  std::string mode = "fast";     // "strict" or "fast"
-  std::string seed;              // empty: the library's default
-  std::string gtt_mib, vram_mib, job_timeout_ms, faults_file, counters_file, record_file, inject;
+  std::string mode = "fast";     // "strict" or "fast", where AMLM_VGPU_MODE does not say
+  std::vector<std::pair<std::string, std::string>> variables;   // AMLM_VGPU_*, set over those that are
 };
 
 void add_device_option(CLI::App& command, std::string& device);

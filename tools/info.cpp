@@ -37,6 +37,10 @@ std::vector<Advice> advise(const DeviceFacts& facts) {
     all.push_back({fmt::format("GTT is {:.1f} GiB: larger models will not fit", facts.gtt_total_bytes / gib),
                    "boot with ttm.pages_limit=N (4 KiB pages; 25165824 = 96 GiB), and set the BIOS carve-out "
                    "to its minimum"});
+  unsigned major = 0, minor = 0;
+  if (std::sscanf(facts.kernel_release.c_str(), "%u.%u", &major, &minor) == 2 && (major < 6 || (major == 6 && minor < 17)))
+    all.push_back({fmt::format("Linux {}.{} cancels our work when another program's hangs on the same queue", major, minor),
+                   "boot Linux 6.17 or newer, which runs innocent work again after a reset"});
   if (facts.job_timeout_ms != 0 && facts.job_timeout_ms < 2000)
     all.push_back({fmt::format("the job timeout is {} ms", facts.job_timeout_ms),
                    "boot with amdgpu.lockup_timeout=2000 or more"});

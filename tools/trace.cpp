@@ -47,7 +47,8 @@ Result<int> run_traced(const Options& options, const std::string& folder) {
     setenv("AMLM_VGPU_TRACE", (folder + "/%p.json").c_str(), 1);
     if (!options.code.empty()) setenv("AMLM_VGPU_TRACE_CODE", std::filesystem::absolute(options.code).c_str(), 1);
     if (!options.mode.empty()) setenv("AMLM_VGPU_MODE", options.mode.c_str(), 1);
-    _exit(report(exec_under_virtual(arguments.data(), {.mode = "fast", .seed = options.seed})));
+    if (!options.seed.empty()) setenv("AMLM_VGPU_SEED", options.seed.c_str(), 1);
+    _exit(report(exec_under_virtual(arguments.data(), {})));
   }
   std::signal(SIGINT, SIG_IGN);      // Ctrl-C is the program's; what it did until then is written
   std::signal(SIGQUIT, SIG_IGN);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr u32 ib_pad_dw = 8;                  // HW_IP_INFO.ib_size_alignment: 32 bytes
 constexpr u64 ib_start_alignment = 32;
+constexpr u32 max_ib_dw = 0xfffff;            // INDIRECT_BUFFER.IB_SIZE
 constexpr u32 gcr_mem_sync = 0xc3b1;          // what the kernel emits for AMDGPU_IB_FLAG_EMIT_MEM_SYNC (driver.md 3.3)
 
 }  // namespace
@@ -65,6 +66,9 @@ bool CommandProcessor::enter(u64 va, u32 size_dw, const char* how) {
   ib_va_ = va;
   at_ = 0;
   words_.clear();
+  if (size_dw > max_ib_dw)
+    return fault("ib-size", "has " + std::to_string(size_dw) + " dwords: the packet that starts it holds 20 bits of them"),
+           false;
   if (va % ib_start_alignment)
     return fault("ib-alignment", "starts at " + hex(va) + ", not at a multiple of 32 bytes"), false;
   if (gpu_.config.ib_padding && size_dw % ib_pad_dw)

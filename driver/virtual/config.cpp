@@ -28,6 +28,19 @@ void number(const char* name, u64& target, u64 scale = 1, u64 lowest = 0) {
   target = parsed * scale;
 }
 
+// The kernel's default stands in no parameter. Where no version is pretended, whoever asks the host's uname must still
+// learn this device's timeout.
+void read_kernel(Config& config) {
+  const std::string name = text("AMLM_VGPU_KERNEL"), timeout = text("AMLM_VGPU_JOB_TIMEOUT_MS");
+  if (!name.empty()) config.kernel = find_kernel(name);
+  if (!config.kernel) fatal("AMLM_VGPU_KERNEL=" + name + " is none of 6.12, 6.17 and 7.3");
+  config.job_timeout_ms = config.kernel->job_timeout_ms;
+  if (timeout == "never") config.job_timeout_ms = 0;
+  else number("AMLM_VGPU_JOB_TIMEOUT_MS", config.job_timeout_ms, 1, 1);
+  if (timeout == "never") config.lockup_timeout = "-1,-1";
+  else if (name.empty() || !timeout.empty()) config.lockup_timeout = std::to_string(config.job_timeout_ms);
+}
+
 }  // namespace
 
 Config config_from_environment() {
@@ -42,7 +55,6 @@ Config config_from_environment() {
   number("AMLM_VGPU_SEED", config.seed);
   number("AMLM_VGPU_GTT_MIB", config.gtt_bytes, 1 << 20, 1);
   number("AMLM_VGPU_VRAM_MIB", config.vram_bytes, 1 << 20, 1);
-  number("AMLM_VGPU_JOB_TIMEOUT_MS", config.job_timeout_ms, 1, 1);
   number("AMLM_VGPU_THREADS", threads);
   number("AMLM_VGPU_PRIMARY", primary);
   number("AMLM_VGPU_IB_PADDING", padding);
@@ -54,6 +66,8 @@ Config config_from_environment() {
   config.record_path = text("AMLM_VGPU_RECORD");
   config.trace_path = text("AMLM_VGPU_TRACE");
   config.trace_code_path = text("AMLM_VGPU_TRACE_CODE");
+  config.firmware = text("AMLM_VGPU_FIRMWARE");
+  read_kernel(config);
   config.inject = text("AMLM_VGPU_INJECT");
   return config;
 }

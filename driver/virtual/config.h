@@ -4,6 +4,7 @@
 #include <string>
 
 #include "driver/base.h"
+#include "driver/virtual/kernel.h"
 #include "isa/run.h"
 
 namespace amlm::vgpu {
@@ -13,7 +14,10 @@ struct Config {
   u64 seed = 1;                         // AMLM_VGPU_SEED
   u64 gtt_bytes = 64ull << 30;          // AMLM_VGPU_GTT_MIB: half of a 128 GiB machine, the kernel's default
   u64 vram_bytes = 512ull << 20;        // AMLM_VGPU_VRAM_MIB: the firmware's carve-out
-  u64 job_timeout_ms = 2000;            // AMLM_VGPU_JOB_TIMEOUT_MS; 2 s as Linux 7.x (driver.md 3.5)
+  const KernelVersion* kernel = &newest_kernel();   // AMLM_VGPU_KERNEL
+  u64 job_timeout_ms = kernel->job_timeout_ms;      // AMLM_VGPU_JOB_TIMEOUT_MS; 0 = never (the word there)
+  std::string lockup_timeout;           // what the module parameter of that name says
+  std::string firmware;                 // AMLM_VGPU_FIRMWARE: versions to pretend, mes=0x83,mec=24
   u32 host_threads = 0;                 // AMLM_VGPU_THREADS; 0 = all cores
   bool ib_padding = true;               // AMLM_VGPU_IB_PADDING=0: sizes that are not a multiple of 8 dwords pass
   bool primary_node = false;            // AMLM_VGPU_PRIMARY=1: /dev/dri/card0 too, as igt wants

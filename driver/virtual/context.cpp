@@ -74,6 +74,8 @@ void release_pstate(Gpu& gpu, const Context& context) {
   gpu.pstate = AMDGPU_CTX_STABLE_PSTATE_NONE;
 }
 
+std::atomic<u64> next_client_id{1};
+
 int make_list(Call& call, u64 entries, u32 count, u32 stride, std::vector<BoPtr>& bos) {
   if (count && (bad_pointer(entries, 1) || stride < sizeof(u32))) return -EINVAL;
   for (u32 i = 0; i < count; ++i) {
@@ -94,6 +96,8 @@ EntityPtr Context::entity(u32 ip, u32 ring) {
   }
   return entity;
 }
+
+File::File(NodeKind node_kind) : kind(node_kind), vm(std::make_shared<Vm>()), client_id(next_client_id++) {}
 
 File::~File() {
   Gpu& gpu = Gpu::instance();

@@ -1,6 +1,10 @@
 #include "driver/virtual/facts.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <algorithm>
 
 #include <fstream>
 #include <sstream>
@@ -74,7 +78,7 @@ uapi::DeviceInfo device_info() {
 Facts assumed_facts() {
   Facts facts;
   facts.drm_major = 3;
-  facts.drm_minor = 61;      // Linux 6.12's
+  facts.drm_minor = Gpu::instance().config.kernel->drm_minor;
   facts.drm_name = "amdgpu";
   facts.drm_date = "20150101";
   facts.accel_working = 1;
@@ -102,10 +106,33 @@ Facts assumed_facts() {
   return facts;
 }
 
-Facts load_facts() {
-  const std::string& path = Gpu::instance().config.record_path;
-  Facts facts = assumed_facts();
-  if (path.empty()) return facts;
+bool same_word(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](u8 x, u8 y) { return toupper(x) == toupper(y); });
+}
+
+// "mes=0x83,mec=24"
+void pretend_firmware(Facts& facts, const std::string& text) {
+  std::stringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) {
+    const size_t equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    const auto row = std::find_if(facts.firmware.begin(), facts.firmware.end(),
+                                  [&](const auto& firmware) { return same_word(firmware.name, name); });
+    if (row == facts.firmware.end()) {
+      std::string known;
+      for (const auto& firmware : facts.firmware) known += (known.empty() ? "" : ", ") + std::string(firmware.name);
+      fatal("AMLM_VGPU_FIRMWARE names \"" + name + "\", which is none of " + known);
+    }
+    char* end = nullptr;
+    const std::string number = equals == std::string::npos ? "" : word.substr(equals + 1);
+    const u64 version = strtoull(number.c_str(), &end, 0);
+    if (number.empty() || *end != 0 || version > ~0u)
+      fatal("AMLM_VGPU_FIRMWARE: \"" + word + "\" has no version after " + name + "=");
+    row->version = u32(version);
+  }
+}
+
+Facts recorded_facts(const std::string& path) {
   std::ifstream file(path);
   std::stringstream text;
   text << file.rdbuf();
@@ -122,6 +149,18 @@ Facts load_facts() {
   }
   if (!has_compute) fatal("AMLM_VGPU_RECORD=" + path + " has no compute IP");
   return *record;
+}
+
+// A version to pretend has its say over a record.
+Facts load_facts() {
+  const Config& config = Gpu::instance().config;
+  Facts facts = config.record_path.empty() ? assumed_facts() : recorded_facts(config.record_path);
+  if (const KernelVersion* kernel = pretended_kernel()) {
+    facts.drm_minor = kernel->drm_minor;
+    for (auto& row : facts.hw_ip) row.raw.resize(std::min<size_t>(row.raw.size(), kernel->hw_ip_bytes));
+  }
+  pretend_firmware(facts, config.firmware);
+  return facts;
 }
 
 }  // namespace

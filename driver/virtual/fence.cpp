@@ -1,5 +1,7 @@
 #include "driver/virtual/fence.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "driver/virtual/real.h"
@@ -50,6 +52,16 @@ u64 Syncobj::submitted_point() const { return entries.empty() ? 0 : entries.back
 void Syncobj::collect() {
   while (entries.size() > 1 && entries[0].fence->signalled && entries[1].fence->signalled)
     entries.erase(entries.begin());
+}
+
+bool EventfdWait::finish() {
+  const auto still = syncobj.lock();
+  Fences fences;
+  if (still && !(still->find(point, fences) && (what == For::available || all_signalled(fences)))) return false;
+  const u64 one = 1;
+  if (still && ::write(event_fd, &one, sizeof one) != sizeof one) return false;    // full: once more later
+  real::close(event_fd);
+  return true;
 }
 
 SyncFile::~SyncFile() {

@@ -34,6 +34,16 @@ struct Syncobj {
   void collect();                                  // what has signalled needs no entry of its own
 };
 
+// SYNCOBJ_EVENTFD: the client's eventfd grows by one once the point has signalled, or is there at all.
+struct EventfdWait {
+  std::weak_ptr<Syncobj> syncobj;
+  u64 point = 0;
+  enum class For { signalled, available } what = For::signalled;
+  int event_fd = -1;        // ours, a duplicate of the client's
+  // True: it is over, one way or the other, and the descriptor is closed.
+  bool finish();
+};
+
 struct SyncFile {
   Fences fences;
   int event_fd = -1;        // ours, a duplicate of the client's: readable once all fences have signalled

@@ -29,6 +29,7 @@ struct Bo {
   u8* host = nullptr;
   isa::ShadowDword* shadow = nullptr;        // strict mode only
   bool is_user_memory = false;
+  bool is_shared = false;                    // has a dma-buf or a global name
   bool is_sparse = false;                    // what a PRT mapping shows where nothing is bound: zeroes
   u32 label = 0;                             // the handle it was made under, for messages
   u64 tiling = 0, metadata_flags = 0;
@@ -103,7 +104,7 @@ struct BoListEntry { u32 handle, priority; };
 struct BoList { std::vector<BoPtr> bos; };
 
 struct File {
-  explicit File(NodeKind node_kind) : kind(node_kind), vm(std::make_shared<Vm>()) {}
+  explicit File(NodeKind node_kind);
   ~File();
   NodeKind kind;
   HandleTable<Bo> bos;
@@ -112,6 +113,7 @@ struct File {
   HandleTable<Syncobj> syncobjs;
   std::shared_ptr<Vm> vm;
   bool vmid_reserved = false;
+  const u64 client_id;                       // for fdinfo
 };
 
 // Holds a Vm between two packets.

@@ -1,9 +1,12 @@
 // Buffer objects. Errors: Linux amdgpu_gem.c, driver.md 3.2.
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
 
 #include "driver/virtual/handlers.h"
 #include "driver/virtual/real.h"
@@ -34,6 +37,16 @@ int add_shadow(Gpu& gpu, Bo& bo) {
   if (shadow == MAP_FAILED) return -ENOMEM;
   bo.shadow = static_cast<isa::ShadowDword*>(shadow);
   return 0;
+}
+
+bool is_file_mapping(u64 start, u64 size_bytes) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long long from = 0, to = 0, inode = 0;
+    if (sscanf(line.c_str(), "%llx-%llx %*s %*s %*s %llu", &from, &to, &inode) != 3) continue;
+    if (inode != 0 && from < start + size_bytes && to > start) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -96,6 +109,7 @@ int gem_userptr(Call& call, void* data) {
   if (args.flags & AMDGPU_GEM_USERPTR_VALIDATE) {
     std::vector<unsigned char> resident(args.size / page_bytes);
     if (mincore(reinterpret_cast<void*>(args.addr), args.size, resident.data()) != 0) return -EFAULT;
+    if ((args.flags & AMDGPU_GEM_USERPTR_ANONONLY) && is_file_mapping(args.addr, args.size)) return -EPERM;
   }
   if (!reserve(call.gpu, args.size)) return -ENOMEM;
   auto bo = std::make_shared<Bo>();
@@ -128,6 +142,7 @@ int gem_flink(Call& call, void* data) {
   if (call.file.kind != NodeKind::primary) return -EACCES;
   const BoPtr bo = call.file.bos.find(args.handle);
   if (!bo) return -ENOENT;
+  bo->is_shared = true;
   auto& names = call.gpu.global_names;
   const auto known = std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.lock() == bo; });
   args.name = u32(known - names.begin()) + 1;

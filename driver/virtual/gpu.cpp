@@ -85,6 +85,7 @@ void Gpu::wake() {
     file->written = ::write(file->event_fd, &one, sizeof one) == sizeof one;
     return true;
   });
+  std::erase_if(eventfd_waits, [](EventfdWait& wait) { return wait.finish(); });
   changed.notify_all();
   scheduler.notify();
 }

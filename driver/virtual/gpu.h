@@ -44,6 +44,7 @@ class Gpu {
   u32 pstate = 0;
   u32 next_context_serial = 1;
   std::vector<std::weak_ptr<SyncFile>> sync_files;
+  std::vector<EventfdWait> eventfd_waits;
   std::vector<std::weak_ptr<Bo>> global_names;   // GEM_FLINK: name n is entry n - 1
   Scheduler scheduler;
   Faults faults;
@@ -76,9 +77,12 @@ class Gpu {
   std::map<u64, CpuMapping> mappings_;
 };
 
-// Waits for `done` until the absolute CLOCK_MONOTONIC time; false when it passed first.
+// Waits for `done` until the absolute CLOCK_MONOTONIC time; false when it passed first. A poll that finds nothing waits a
+// moment all the same: a client that spins (llama.cpp does) would take a core from the waves that it waits for.
 template <class Predicate>
 bool wait_until(Gpu& gpu, Lock& lock, u64 deadline_ns, Predicate done) {
+  constexpr u64 shortest_wait_ns = 100'000;
+  if (!done()) deadline_ns = std::max(deadline_ns, Gpu::host_ns() + shortest_wait_ns);
   while (!done()) {
     const u64 now = Gpu::host_ns();
     if (now >= deadline_ns) return false;

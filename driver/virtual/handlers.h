@@ -36,6 +36,7 @@ int syncobj_wait(Call&, void*);
 int syncobj_reset(Call&, void*);
 int syncobj_signal(Call&, void*);
 int syncobj_timeline_wait(Call&, void*);
+int syncobj_eventfd(Call&, void*);
 int syncobj_query(Call&, void*);
 int syncobj_transfer(Call&, void*);
 int syncobj_timeline_signal(Call&, void*);
@@ -67,6 +68,7 @@ T* user_array(u64 address) { return reinterpret_cast<T*>(address); }
 inline u64 deadline_of(u64 timeout_ns) { return timeout_ns > u64(INT64_MAX) ? u64(INT64_MAX) : timeout_ns; }
 // Fences of a job of (context, ip, ring) by sequence number; -EINVAL when there cannot be such a job.
 int find_fence(Context& context, u32 ip, u32 instance, u32 ring, u64 sequence, FencePtr& fence);
+inline constexpr u64 submit_wait_ns = 5'000'000'000;      // DRM_SYNCOBJ_WAIT_FOR_SUBMIT_TIMEOUT
 int export_sync_file(Call& call, Fences fences);           // a new fd or -errno
 // Says on stderr and in the fault file what a client asked for that this device does not have.
 int unsupported(Call& call, const std::string& sentence, int error);

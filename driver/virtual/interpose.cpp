@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "driver/virtual/descriptors.h"
+#include "driver/virtual/fdinfo.h"
 #include "driver/virtual/file.h"
 #include "driver/virtual/gpu.h"
 #include "driver/virtual/fault_script.h"
@@ -49,6 +50,7 @@ using OpenAt = int (*)(int, const char*, int, ...);
 
 int open_at(int folder, const char* path, int flags, mode_t mode) {
   static const auto function = reinterpret_cast<OpenAt>(real::next("openat"));
+  if (const int fd = open_fdinfo(folder, path); fd >= 0) return fd;
   PathBuffer buffer;
   const char* place = redirect(path, buffer);
   const bool ours = place != path;

@@ -11,9 +11,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include "driver/virtual/fdinfo.h"
 #include "driver/virtual/interpose.h"
+#include "driver/virtual/kernel.h"
 #include "driver/virtual/real.h"
 #include "driver/virtual/tree.h"
 
@@ -92,6 +95,14 @@ INTERPOSE(int, statx, (int folder, const char* path, int flags, unsigned mask, s
   return result;
 }
 
+INTERPOSE(int, uname, (struct utsname* name)) {
+  NEXT("uname", int (*)(struct utsname*));
+  const int result = next_function(name);
+  if (const KernelVersion* kernel = pretended_kernel(); result == 0 && kernel)
+    snprintf(name->release, sizeof name->release, "%s", kernel->release);
+  return result;
+}
+
 INTERPOSE(int, access, (const char* path, int mode)) {
   NEXT("access", int (*)(const char*, int));
   PathBuffer buffer;
@@ -146,16 +157,14 @@ INTERPOSE(char*, realpath, (const char* path, char* resolved)) { return real_pat
 INTERPOSE(char*, __realpath_chk, (const char* path, char* resolved, size_t)) { return real_path(path, resolved); }
 INTERPOSE(char*, canonicalize_file_name, (const char* path)) { return real_path(path, nullptr); }
 
-INTERPOSE(FILE*, fopen, (const char* path, const char* mode)) {
-  NEXT("fopen", FILE* (*)(const char*, const char*));
+static FILE* open_stream(const char* symbol, const char* path, const char* mode) {
+  const auto next_function = reinterpret_cast<FILE* (*)(const char*, const char*)>(real::next(symbol));
+  if (const int fd = open_fdinfo(AT_FDCWD, path); fd >= 0) return fdopen(fd, "r");
   PathBuffer buffer;
   return next_function(redirect(path, buffer), mode);
 }
-INTERPOSE(FILE*, fopen64, (const char* path, const char* mode)) {
-  NEXT("fopen64", FILE* (*)(const char*, const char*));
-  PathBuffer buffer;
-  return next_function(redirect(path, buffer), mode);
-}
+INTERPOSE(FILE*, fopen, (const char* path, const char* mode)) { return open_stream("fopen", path, mode); }
+INTERPOSE(FILE*, fopen64, (const char* path, const char* mode)) { return open_stream("fopen64", path, mode); }
 
 INTERPOSE(DIR*, opendir, (const char* path)) {
   NEXT("opendir", DIR* (*)(const char*));

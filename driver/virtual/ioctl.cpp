@@ -53,6 +53,7 @@ constexpr Row rows[] = {
     {0xc5, "SYNCOBJ_SIGNAL", "EINVAL ENOENT EFAULT ENOMEM", sizeof(drm_syncobj_array), syncobj_signal},
     {0xca, "SYNCOBJ_TIMELINE_WAIT", "EINVAL ENOENT ETIME EFAULT ENOMEM EINTR",
      sizeof(uapi::SyncobjTimelineWait), syncobj_timeline_wait},
+    {0xcf, "SYNCOBJ_EVENTFD", "EINVAL ENOENT EBADF ENOMEM", sizeof(uapi::SyncobjEventfd), syncobj_eventfd},
     {0xcb, "SYNCOBJ_QUERY", "EINVAL ENOENT EFAULT ENOMEM", sizeof(drm_syncobj_timeline_array), syncobj_query},
     {0xcc, "SYNCOBJ_TRANSFER", "EINVAL ENOENT ETIME ENOMEM EINTR", sizeof(drm_syncobj_transfer), syncobj_transfer},
     {0xcd, "SYNCOBJ_TIMELINE_SIGNAL", "EINVAL ENOENT EFAULT ENOMEM",
@@ -92,6 +93,12 @@ const Row* find_row(u32 number) {
   return by_number[number & 0xff];
 }
 
+// An older kernel reads less of a structure that has grown, and leaves the rest alone.
+u32 size_in(const KernelVersion& kernel, const Row& row) {
+  if (row.handler == gem_va) return kernel.gem_va_bytes;
+  return row.handler == gem_op ? kernel.gem_op_bytes : row.size_bytes;
+}
+
 // What the script lets happen at a call; positive.
 int scripted_error(Gpu& gpu, const char* name) {
   int error = 0;
@@ -118,8 +125,10 @@ int render_node_ioctl(File& file, unsigned long request, void* argument) {
   if (const int error = scripted_error(gpu, row->name)) return -error;
   if (bad_pointer(reinterpret_cast<u64>(argument), user_size)) return -EFAULT;
   if (request & IOC_IN) memcpy(data, argument, user_size);
+  const u32 known_size = size_in(*gpu.config.kernel, *row);
+  if (user_size > known_size) memset(data + known_size, 0, user_size - known_size);
   const int result = row->handler(call, data);
-  if (request & IOC_OUT) memcpy(argument, data, user_size);
+  if (request & IOC_OUT) memcpy(argument, data, std::min(user_size, known_size));
   return result;
 }
 

@@ -161,7 +161,7 @@ void Scheduler::fail(Entity& entity) {
   finish(entity, -ETIME);
   cancel(entity);
   entity.error = -ETIME;
-  if (ended_by.reset != Reset::queue) cancel_running();
+  if (ended_by.reset != Reset::queue || !gpu_.config.kernel->reruns_innocent_work) cancel_running();
   if (ended_by.reset == Reset::vram_lost) ++gpu_.vram_lost_counter;
 }
 
@@ -175,10 +175,10 @@ void Scheduler::cancel_running() {
   work_.notify_one();
 }
 
-// The kernel emits innocent work again after a queue's reset; a reset of the whole GPU cancels it.
+// Newer kernels emit innocent work again after a queue's reset; older ones cancel it, as a reset of the whole GPU does.
 void Scheduler::reset(Reset reset) {
   ++gpu_.reset_counter;
-  if (reset != Reset::queue) cancel_running();
+  if (reset != Reset::queue || !gpu_.config.kernel->reruns_innocent_work) cancel_running();
   if (reset == Reset::vram_lost) ++gpu_.vram_lost_counter;
 }
 

@@ -13,7 +13,6 @@ namespace amlm::vgpu {
 namespace {
 
 constexpr u32 max_ib_dwords = 0xfffff, max_compute_ibs = 125, max_gang = 4;
-constexpr u64 submit_wait_ns = 5'000'000'000;      // DRM_SYNCOBJ_WAIT_FOR_SUBMIT_TIMEOUT
 constexpr u32 known_ib_flags = AMDGPU_IB_FLAG_CE | AMDGPU_IB_FLAG_PREAMBLE | AMDGPU_IB_FLAG_PREEMPT |
                                AMDGPU_IB_FLAG_TC_WB_NOT_INVALIDATE | AMDGPU_IB_FLAG_RESET_GDS_MAX_WAVE_ID |
                                AMDGPU_IB_FLAGS_SECURE | AMDGPU_IB_FLAG_EMIT_MEM_SYNC;
@@ -53,7 +52,7 @@ int add_ib(Submission& s, const drm_amdgpu_cs_chunk_ib& ib) {
   if (ib.flags & AMDGPU_IB_FLAG_CE) return -EINVAL;
   if (ib.flags & ~known_ib_flags) return unsupported(s.call, "CS: unknown IB flags", EINVAL);
   if (ib.flags & AMDGPU_IB_FLAGS_SECURE) return -EINVAL;               // TMZ is off
-  if (ib.ib_bytes / 4 > max_ib_dwords) return -EINVAL;
+  if (s.call.gpu.config.kernel->checks_ib_size && ib.ib_bytes / 4 > max_ib_dwords) return -EINVAL;
   auto part = std::find_if(s.parts.begin(), s.parts.end(), [&](const auto& p) { return p.entity == entity; });
   if (part == s.parts.end()) {
     if (s.parts.size() == max_gang) return -EINVAL;
@@ -260,9 +259,10 @@ int submit(Call& call, void* data) {
     chunks.push_back({chunk.chunk_id, chunk.length_dw * 4, chunk.chunk_data});
   }
   if (const int error = first_pass(s, chunks)) return error;
+  if (s.context->vram_lost_counter != call.gpu.vram_lost_counter) return -ECANCELED;
+  if (const int error = second_pass(s, chunks)) return error;
   if (const int error = add_list(s, in.bo_list_handle)) return error;
   if (call.gpu.pool.taken() > call.gpu.config.gtt_bytes) return -ENOMEM;      // cannot bring the working set in
-  if (s.context->vram_lost_counter != call.gpu.vram_lost_counter) return -ECANCELED;
   // The 33rd job of an entity waits for its first.
   for (const auto& part : s.parts) {
     const EntityPtr entity = part.entity;
@@ -270,7 +270,6 @@ int submit(Call& call, void* data) {
       return entity->recent.size() < outstanding_jobs || entity->recent.front()->signalled;
     });
   }
-  if (const int error = second_pass(s, chunks)) return error;
   args.out.handle = queue(s);
   return 0;
 }

@@ -93,6 +93,20 @@ int export_sync_file(Call& call, Fences fences) {
   return result;
 }
 
+// Since the kernels with user queues a descriptor may stand for one point of a timeline.
+u32 timeline_flag(const Call& call) {
+  return call.gpu.config.kernel->has_user_queues ? uapi::syncobj_fd_timeline : 0;
+}
+
+// One point, or at 0 the whole syncobj, that stands for all of these.
+void set_fences(Syncobj& syncobj, u64 point, const Fences& fences) {
+  if (point == 0) syncobj.replace(nullptr);
+  for (size_t i = 0; i < fences.size(); ++i) {
+    if (point) syncobj.add_point(i + 1 == fences.size() ? point : 0, fences[i]);
+    else syncobj.entries.push_back({0, fences[i]});
+  }
+}
+
 int syncobj_create(Call& call, void* data) {
   auto& args = *static_cast<drm_syncobj_create*>(data);
   if (args.flags & ~u32(DRM_SYNCOBJ_CREATE_SIGNALED)) return -EINVAL;
@@ -110,14 +124,17 @@ int syncobj_destroy(Call& call, void* data) {
 
 int syncobj_handle_to_fd(Call& call, void* data) {
   auto& args = *static_cast<uapi::SyncobjHandle*>(data);
-  if (args.pad || (args.flags & ~u32(DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE))) return -EINVAL;
+  constexpr u32 as_sync_file = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE;
+  if (args.pad || (args.flags & ~(as_sync_file | timeline_flag(call)))) return -EINVAL;
+  const u64 point = args.flags & uapi::syncobj_fd_timeline ? args.point : 0;
   const auto syncobj = call.file.syncobjs.find(args.handle);
-  if (!syncobj) return -EINVAL;
-  if (args.flags) {
+  if (args.flags & as_sync_file) {
+    if (!syncobj) return -ENOENT;
     Fences fences;
-    if (!syncobj->find(args.point, fences)) return -EINVAL;
+    if (!syncobj->find(point, fences)) return -EINVAL;
     args.fd = export_sync_file(call, std::move(fences));
   } else {
+    if (point || !syncobj) return -EINVAL;
     Descriptor what;
     what.syncobj = syncobj;
     args.fd = adopt_fd(real::open("/dev/null", O_RDWR | O_CLOEXEC), std::move(what));
@@ -125,21 +142,21 @@ int syncobj_handle_to_fd(Call& call, void* data) {
   return args.fd < 0 ? args.fd : 0;
 }
 
-// A sync file is imported as one fence that stands for all of its.
 int syncobj_fd_to_handle(Call& call, void* data) {
   auto& args = *static_cast<uapi::SyncobjHandle*>(data);
-  if (args.pad || (args.flags & ~u32(DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE))) return -EINVAL;
+  constexpr u32 from_sync_file = DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE;
+  if (args.pad || (args.flags & ~(from_sync_file | timeline_flag(call)))) return -EINVAL;
+  const u64 point = args.flags & uapi::syncobj_fd_timeline ? args.point : 0;
   const auto what = descriptor(args.fd);
-  if (args.flags) {
+  if (args.flags & from_sync_file) {
     if (!what || !what->sync_file) return -EINVAL;
     const auto syncobj = call.file.syncobjs.find(args.handle);
     if (!syncobj) return -ENOENT;
-    syncobj->entries.clear();
-    for (const auto& fence : what->sync_file->fences) syncobj->entries.push_back({args.point, fence});
+    set_fences(*syncobj, point, what->sync_file->fences);
     call.gpu.wake();
     return 0;
   }
-  if (!what || !what->syncobj) return -EINVAL;
+  if (point || !what || !what->syncobj) return -EINVAL;
   args.handle = call.file.syncobjs.add(what->syncobj);
   return 0;
 }
@@ -147,6 +164,7 @@ int syncobj_fd_to_handle(Call& call, void* data) {
 int syncobj_wait(Call& call, void* data) {
   auto& args = *static_cast<uapi::SyncobjWait*>(data);
   if (args.flags & ~(wait_all | wait_for_submit | uapi::syncobj_wait_deadline)) return -EINVAL;
+  if (args.count == 0) return 0;
   Syncobjs syncobjs;
   if (const int error = lookup(call, args.handles, args.count, syncobjs)) return error;
   Wait wait{syncobjs, nullptr, args.flags};
@@ -156,6 +174,7 @@ int syncobj_wait(Call& call, void* data) {
 int syncobj_timeline_wait(Call& call, void* data) {
   auto& args = *static_cast<uapi::SyncobjTimelineWait*>(data);
   if (args.flags & ~(wait_all | wait_for_submit | wait_available | uapi::syncobj_wait_deadline)) return -EINVAL;
+  if (args.count == 0) return 0;
   Syncobjs syncobjs;
   if (const int error = lookup(call, args.handles, args.count, syncobjs)) return error;
   if (args.points && bad_pointer(args.points, 8)) return -EFAULT;
@@ -209,20 +228,35 @@ int syncobj_query(Call& call, void* data) {
 
 int syncobj_transfer(Call& call, void* data) {
   const auto& args = *static_cast<drm_syncobj_transfer*>(data);
-  if (args.pad || (args.flags & ~wait_for_submit)) return -EINVAL;
+  if (args.pad) return -EINVAL;
   const auto source = call.file.syncobjs.find(args.src_handle), target = call.file.syncobjs.find(args.dst_handle);
   if (!source || !target) return -ENOENT;
   Fences fences;
   const auto found = [&] { return fences.clear(), source->find(args.src_point, fences); };
   if (!found()) {
     if (!(args.flags & wait_for_submit)) return -EINVAL;
-    wait_until(call.gpu, call.lock, u64(INT64_MAX), found);
+    if (!wait_until(call.gpu, call.lock, Gpu::host_ns() + submit_wait_ns, found)) return -ETIME;
   }
-  if (args.dst_point == 0) target->replace(nullptr);
-  for (size_t i = 0; i < fences.size(); ++i) {
-    if (args.dst_point) target->add_point(i + 1 == fences.size() ? args.dst_point : 0, fences[i]);
-    else target->entries.push_back({0, fences[i]});
-  }
+  set_fences(*target, args.dst_point, fences);
+  call.gpu.wake();
+  return 0;
+}
+
+int syncobj_eventfd(Call& call, void* data) {
+  const auto& args = *static_cast<uapi::SyncobjEventfd*>(data);
+  if (args.pad || (args.flags & ~wait_available)) return -EINVAL;
+  const auto syncobj = call.file.syncobjs.find(args.handle);
+  if (!syncobj) return -ENOENT;
+  char link[64] = {};
+  const std::string path = "/proc/self/fd/" + std::to_string(args.fd);
+  if (readlink(path.c_str(), link, sizeof link - 1) < 0) return -EBADF;
+  if (std::string_view(link) != "anon_inode:[eventfd]") return -EINVAL;
+  const int ours = real::dup_above(args.fd, 3);
+  if (ours < 0) return -errno;
+  call.gpu.eventfd_waits.push_back({.syncobj = syncobj,
+                                    .point = args.point,
+                                    .what = args.flags ? EventfdWait::For::available : EventfdWait::For::signalled,
+                                    .event_fd = ours});
   call.gpu.wake();
   return 0;
 }
@@ -238,6 +272,7 @@ int prime_handle_to_fd(Call& call, void* data) {
   if (fd >= 0 && ftruncate(fd, off_t(bo->size_bytes)) != 0) return -errno;
   Descriptor what;
   what.buffer = bo;
+  bo->is_shared = true;
   args.fd = adopt_fd(fd, std::move(what));
   return args.fd < 0 ? args.fd : 0;
 }

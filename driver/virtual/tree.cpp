@@ -80,11 +80,11 @@ Plan make_plan(const Config& config) {
                            "PCI_SLOT_NAME=0000:c5:00.0\n"},
       {device + "/mem_info_gtt_total", std::to_string(config.gtt_bytes) + "\n"},
       {device + "/mem_info_vram_total", std::to_string(config.vram_bytes) + "\n"},
-      {"sys/module/amdgpu/parameters/lockup_timeout", std::to_string(config.job_timeout_ms) + "\n"},
-      {"sys/module/amdgpu/parameters/user_queue", "-1\n"},
+      {"sys/module/amdgpu/parameters/lockup_timeout", config.lockup_timeout + "\n"},
       {"sys/module/ttm/parameters/pages_limit", std::to_string(config.gtt_bytes / 4096) + "\n"},
       {"sys/class/drm/version", "drm 1.1.0 20060810\n"},
   };
+  if (config.kernel->has_user_queues) plan.files.push_back({"sys/module/amdgpu/parameters/user_queue", "-1\n"});
   plan.links = {{device + "/subsystem", "../../../../bus/pci"},
                 {device + "/driver", "../../../../bus/pci/drivers/amdgpu"},
                 {"sys/bus/pci/devices/0000:c5:00.0", "../../../" + device.substr(4)}};

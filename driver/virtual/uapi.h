@@ -84,6 +84,13 @@ struct SyncobjTimelineWait {
   u32 count, flags, first_signaled, pad;
   u64 deadline_ns;
 };
+struct SyncobjEventfd {
+  u32 handle, flags;
+  u64 point;
+  i32 fd;
+  u32 pad;
+};
+inline constexpr u32 syncobj_fd_timeline = 1u << 1;          // of both ioctls between handles and descriptors
 struct SyncobjHandle {
   u32 handle, flags;
   i32 fd;

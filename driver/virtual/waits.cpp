@@ -11,6 +11,7 @@ namespace amlm::vgpu {
 int find_fence(Context& context, u32 ip, u32 instance, u32 ring, u64 sequence, FencePtr& fence) {
   if (ip >= AMDGPU_HW_IP_NUM || instance != 0 || ring >= ring_count(ip)) return -EINVAL;
   const EntityPtr entity = context.entity(ip, ring);
+  if (entity->error) return entity->error;     // amdgpu_ctx_get_entity hands it to whoever asks, whatever for
   if (sequence == ~0ull) sequence = entity->next_sequence - 1;
   if (sequence >= entity->next_sequence) return -EINVAL;
   const u64 first_kept = entity->next_sequence - entity->recent.size();

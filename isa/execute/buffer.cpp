@@ -34,28 +34,39 @@ bool buffer_lanes(Wave& wave, const Instruction& in, BufferLanes& lanes) {
   }
   Descriptor& d = lanes.descriptor = descriptor_of(word);
   lanes.scalar_offset = in.src[3].present() ? wave.scalar(in.src[3].code, in) : 0;
+  static constexpr std::array<u32, half_lanes> zeros{};
   const u32* vgpr = in.src[0].present() ? wave.vgpr(in.src[0].vgpr()) : nullptr;
+  const u32* indices = in.idxen ? vgpr : zeros.data();
+  const u32* offsets = !in.offen ? zeros.data() : in.idxen ? vgpr + half_lanes : vgpr;
+  const u32 lane_factor = d.add_lane ? 1 : 0, first_lane = d.add_lane ? wave.half * half_lanes : 0;
+  const u64 start = d.base + lanes.scalar_offset;
   for (u32 lane = 0; lane < half_lanes; ++lane) {
-    const u32 index = (in.idxen ? vgpr[lane] : 0) + (d.add_lane ? lane + wave.half * half_lanes : 0);
-    const u32 offset = u32(in.offset) + (in.offen ? vgpr[(in.idxen ? half_lanes : 0) + lane] : 0);
-    u64 at = u64(index) * d.stride + offset;
-    if (d.element_bytes) {
-      const u64 block = u64(index / d.index_stride) * d.stride + offset / d.element_bytes * d.element_bytes;
-      at = block * d.index_stride + index % d.index_stride * d.element_bytes + offset % d.element_bytes;
-    }
-    lanes.index[lane] = index;
-    lanes.offset[lane] = offset;
-    lanes.address[lane] = d.base + lanes.scalar_offset + at;
+    lanes.index[lane] = indices[lane] + lane * lane_factor + first_lane;
+    lanes.offset[lane] = u32(in.offset) + offsets[lane];
+    lanes.address[lane] = start + u64(lanes.index[lane]) * d.stride + lanes.offset[lane];
+  }
+  if (!d.element_bytes) return true;
+  for (u32 lane = 0; lane < half_lanes; ++lane) {
+    const u32 index = lanes.index[lane], offset = lanes.offset[lane];
+    const u64 block = u64(index / d.index_stride) * d.stride + offset / d.element_bytes * d.element_bytes;
+    lanes.address[lane] = start + block * d.index_stride + index % d.index_stride * d.element_bytes +
+                          offset % d.element_bytes;
   }
   return true;
 }
 
 namespace {
 
+// The usual case: not swizzled, and all that the active lanes move is in range.
+bool is_whole(const BufferLanes& lanes, u32 exec, u32 bytes) {
+  if (lanes.descriptor.element_bytes != 0) return false;
+  u32 outside = 0;
+  for (u32 lane = 0; lane < half_lanes; ++lane) outside |= u32(!lanes.inside(lane, bytes)) << lane;
+  return (outside & exec) == 0;
+}
+
 // Dword by dword: each is in range or not by itself.
-bool move_buffer(Wave& wave, const Instruction& in, u32 bytes, Use use, LaneBuffer& data) {
-  BufferLanes lanes;
-  if (!buffer_lanes(wave, in, lanes)) return false;
+bool move_buffer(Wave& wave, const Instruction& in, const BufferLanes& lanes, u32 bytes, Use use, LaneBuffer& data) {
   const u32 piece = std::min(bytes, 4u);
   for (u32 delta = 0; delta < bytes; delta += piece) {
     u32 mask = 0;
@@ -81,19 +92,45 @@ bool move_buffer(Wave& wave, const Instruction& in, u32 bytes, Use use, LaneBuff
 
 template <Shape shape>
 void load(Wave& wave, const Step& step) {
-  LaneBuffer data;
-  if (!wave.exec() || !move_buffer(wave, step.in, shape.bytes, Use::read, data)) return;
+  BufferLanes lanes;
+  const u32 exec = wave.exec();
+  if (!exec || !buffer_lanes(wave, step.in, lanes)) return;
   u32* registers = wave.vgpr(step.in.dst.vgpr());
-  for_lanes(wave.exec(), [&](u32 lane) { deposit<shape>(registers, lane, data[lane].data()); });
+  if (!is_whole(lanes, exec, shape.bytes)) {
+    LaneBuffer data;
+    if (!move_buffer(wave, step.in, lanes, shape.bytes, Use::read, data)) return;
+    for_lanes(exec, [&](u32 lane) { deposit<shape>(registers, lane, data[lane].data()); });
+    return;
+  }
+  LaneHosts hosts;
+  const u64* address = lanes.address.data();
+  if (!wave.memory->translate(wave, {address, exec, shape.bytes, Use::read, step.in.glc}, hosts)) return;
+  count_global(wave, address, exec, shape.bytes, Use::read);
+  if (hosts.uniform()) {
+    const u8* bias = hosts.bias();
+    deposit_lanes<shape>(registers, exec, [&](u32 lane) { return bias + address[lane]; });
+  } else {
+    deposit_lanes<shape>(registers, exec, [&](u32 lane) { return hosts.at(lane, address[lane]); });
+  }
 }
 
 template <Shape shape>
 void store(Wave& wave, const Step& step) {
-  if (!wave.exec()) return;
-  LaneBuffer data;
+  BufferLanes lanes;
+  const u32 exec = wave.exec();
+  if (!exec || !buffer_lanes(wave, step.in, lanes)) return;
   const u32* registers = wave.vgpr(step.in.src[1].vgpr());
-  for_lanes(wave.exec(), [&](u32 lane) { collect<shape>(registers, lane, data[lane].data()); });
-  move_buffer(wave, step.in, shape.bytes, Use::write, data);
+  if (!is_whole(lanes, exec, shape.bytes)) {
+    LaneBuffer data;
+    for_lanes(exec, [&](u32 lane) { collect<shape>(registers, lane, data[lane].data()); });
+    move_buffer(wave, step.in, lanes, shape.bytes, Use::write, data);
+    return;
+  }
+  LaneHosts hosts;
+  const u64* address = lanes.address.data();
+  if (!wave.memory->translate(wave, {address, exec, shape.bytes, Use::write, false}, hosts)) return;
+  count_global(wave, address, exec, shape.bytes, Use::write);
+  for_lanes(exec, [&](u32 lane) { collect<shape>(registers, lane, hosts.at(lane, address[lane])); });
 }
 
 constexpr Shape u8_whole{1}, i8_whole{1, true}, u16_whole{2}, i16_whole{2, true}, b32{4}, b64{8}, b96{12}, b128{16},

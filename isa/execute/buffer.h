@@ -18,8 +18,8 @@ struct Descriptor {
 struct BufferLanes {
   Descriptor descriptor;
   u32 scalar_offset;
-  std::array<u32, half_lanes> index, offset;
-  std::array<u64, half_lanes> address;
+  alignas(64) std::array<u32, half_lanes> index, offset;
+  alignas(64) std::array<u64, half_lanes> address;
 
   u64 linear(u32 lane) const { return u64(index[lane]) * descriptor.stride + offset[lane]; }
 

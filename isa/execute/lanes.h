@@ -303,17 +303,18 @@ inline void write_plain(Wave& wave, const Step& step, const LaneBuffer& result, 
 
 enum class Last : u8 { source, destination };
 
-// How an instruction may go without the slow way.
+// How an instruction may go without the slow way. `flush`: MODE flushes f32 denormals (RADV's does) and is usual otherwise.
 struct Ways {
-  bool usual, dpp, signs;
+  bool usual, flush, dpp, signs;
   bool plain(const Step& step) const { return usual && (step.plain || dpp || signs); }
 };
 template <auto F>
 inline __attribute__((always_inline)) Ways ways_of(const Wave& wave, const Step& step) {
   using S = Signature<decltype(F)>;
   using Expected = Usual<S, std::make_integer_sequence<u32, S::count>>;
-  const bool usual = (wave.mode & Expected::fields) == Expected::value, modified = usual && !step.plain;
-  return {usual, modified && only_dpp(step.in), Expected::only_f32s && modified && only_signs(step.in)};
+  const bool flush = Expected::f32s && (wave.mode & Expected::fields) == (Expected::value & ~mode_f32_usual);
+  const bool usual = flush || (wave.mode & Expected::fields) == Expected::value, modified = usual && !step.plain;
+  return {usual, flush, modified && only_dpp(step.in), Expected::only_f32s && modified && only_signs(step.in)};
 }
 
 // One store that needs all of a lane's sources, each of one register: it cannot come before a read of what it overwrites.
@@ -325,6 +326,10 @@ constexpr bool writes_in_place(std::integer_sequence<u32, i...>) {
   const auto source = [&]<class T>(std::type_identity<T> t) { return std::is_same_v<T, bool> || dword(t); };
   return dword(std::type_identity<typename S::Result>{}) &&
          (source(std::type_identity<typename S::template Arg<i>>{}) && ...);
+}
+
+inline void flush_denormals(const u32* from, u32* to) {
+  for (u32 i = 0; i < half_lanes; i++) to[i] = (from[i] & 0x7f800000) == 0 ? from[i] & 0x80000000 : from[i];
 }
 
 template <auto F, Last last>
@@ -351,14 +356,24 @@ inline __attribute__((always_inline)) void vector_plain(Wave& wave, const Step& 
     if (!dpp_lanes(wave, in, lanes[0].low, buffers[0].low, write)) return;
     lanes[0].low = buffers[0].low;
   }
+  if constexpr (Usual<S, Indices>::f32s) {
+    if (ways.flush) {
+      for (u32 k = 0; k < n; k++) {
+        if (last == Last::destination && k == n - 1 ? !step.f32_result : (step.f32_sources >> k & 1) == 0) continue;
+        flush_denormals(lanes[k].low, buffers[k].low);
+        lanes[k].low = buffers[k].low;
+      }
+    }
+  }
   if constexpr (std::is_same_v<R, bool>) {
     write_mask(wave, in.dst.code, apply<F>(Indices{}, wave, lanes, result) & wave.exec() & write);
   } else {
     u32 mask = 0;
-    if (writes_in_place<S>(Indices{}) && (wave.exec() & write) == ~0u) {
+    if (writes_in_place<S>(Indices{}) && !ways.flush && (wave.exec() & write) == ~0u) {
       apply<F>(Indices{}, wave, lanes, Target(wave.vgpr(in.dst.vgpr()), nullptr));
     } else {
       mask = apply<F>(Indices{}, wave, lanes, result);
+      if (Usual<S, Indices>::f32s && ways.flush && step.f32_result) flush_denormals(result.low, result.low);
       write_plain<Value>(wave, step, result, write);
     }
     if constexpr (!std::is_same_v<R, Value>) write_mask(wave, in.sdst.code, mask & wave.exec() & write);

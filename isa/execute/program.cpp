@@ -50,9 +50,19 @@ bool is_vector_memory(Format format) {
   }
 }
 
+void note_f32s(Step& step) {
+  const auto is_f32 = [](Type type) { return type == Type::F32 || type == Type::K_F32; };
+  const OpInfo& row = info(step.in.opcode);
+  step.f32_result = is_f32(row.dst[0].type);
+  for (u32 k = 0; k < row.src.size(); ++k) step.f32_sources |= u8(is_f32(row.src[k].type)) << k;
+}
+
+}  // namespace
+
 void bind(Step& step) {
   const Instruction& in = step.in;
   step.plain = is_plain(in);
+  note_f32s(step);
   if (is_vector_alu(in.format)) {
     step.vector = true;
     step.whole_wave = wants_whole_wave(in);
@@ -71,6 +81,8 @@ void bind(Step& step) {
   if (!step.handler) step.handler = fault_not_executed;
   step.count = count_of(in);
 }
+
+namespace {
 
 Step decode_at(u64 pc, const AddressSpace& space) {
   Step step;

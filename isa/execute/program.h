@@ -25,6 +25,9 @@ class Program {
   std::vector<StepCheck> checks_;
 };
 
+// From Step::in: the handler, and what the handlers, the loop and the counters want to know beforehand.
+void bind(Step& step);
+
 // Programs by entry address. Shared by the host threads.
 class ProgramCache {
  public:

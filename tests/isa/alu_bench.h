@@ -7,6 +7,7 @@
 #include <string>
 
 #include "isa/execute/group.h"
+#include "isa/execute/program.h"
 #include "isa/tables.h"
 #include "tests/isa/machine.h"
 
@@ -54,19 +55,13 @@ class Bench {
     }
     Step step;
     step.in = *in;
-    step.plain = !in->neg && !in->abs && !in->neg_hi && !in->opsel && !in->omod && !in->clamp &&
-                 (in->encoding == Encoding::native || in->encoding == Encoding::vop3);
-    step.handler = handler_for(*in);
-    if (step.handler == nullptr) {
+    bind(step);
+    if (handler_for(*in) == nullptr) {
       unknown = std::string(info(in->opcode).name);
       return in->size_dw;
     }
     wave.step = &step;
-    const Format format = in->format;
-    const bool vector = format == Format::vop1 || format == Format::vop2 || format == Format::vopc ||
-                        format == Format::vop3 || format == Format::vop3sd || format == Format::vop3p ||
-                        format == Format::vopd;
-    const u32 halves = vector && wave.lanes == 64 && !wants_whole_wave(*in) ? 2 : 1;
+    const u32 halves = step.vector && wave.lanes == 64 && !step.whole_wave ? 2 : 1;
     for (wave.half = 0; wave.half < halves; wave.half++) step.handler(wave, step);
     wave.half = 0;
     wave.step = nullptr;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/driver/seed.h"
 #include "tests/isa/alu_cases.h"
 
 using namespace amlm;
@@ -335,4 +336,39 @@ TEST_CASE("v_fma_mixlo rounds once") {
     }
   }
   CHECK(differ > 0);   // the canary: rounding twice would be seen
+}
+
+// Flushing f32 denormals has a quick way, and MODE 0x3d0 (inputs kept, outputs flushed) has not: on inputs that are flushed
+// already, both must give the same.
+TEST_CASE("f32 denormals flushed: the quick way and the slow one agree") {
+  Bench quick, slow;
+  quick.wave.mode = 0x3c0;
+  slow.wave.mode = 0x3d0;
+  const u32 seed = test_seed();
+  std::mt19937 random(seed);
+  const char* instructions[] = {
+      "v_add_f32 v3, v0, v1", "v_subrev_f32 v3, v0, v1", "v_mul_f32 v3, v0, v1", "v_mul_dx9_zero_f32 v3, v0, v1",
+      "v_fma_f32 v3, v0, v1, v2", "v_fma_f32 v3, -v0, |v1|, -v2", "v_fmac_f32 v3, v0, v1",
+      "v_fmamk_f32 v3, v0, 0x3f000000, v1", "v_min_f32 v3, v0, v1", "v_max3_f32 v3, v0, v1, v2",
+      "v_med3_f32 v3, v0, v1, v2", "v_add_f32 v3, 1.0, v1",
+      "v_cmp_lt_f32 vcc_lo, v0, v1\nv_cndmask_b32 v3, 0, 1, vcc_lo",
+      "v_cmp_eq_f32 vcc_lo, 0, v1\nv_cndmask_b32 v3, 0, 1, vcc_lo",
+      "v_cvt_i32_f32 v3, v0", "v_cvt_f16_f32 v3, v0", "v_floor_f32 v3, v0", "v_fract_f32 v3, v0", "v_rndne_f32 v3, -v0",
+      "v_add_f32_dpp v3, v0, v1 quad_perm:[1,0,3,2] row_mask:0xf bank_mask:0xf", "v_ldexp_f32 v3, v1, 2"};
+  for (u32 round = 0; round < 60; round++) {
+    for (u32 n = 0; n < 4; n++) {
+      for (u32 lane = 0; lane < 32; lane++) {
+        const u32 exponent = random() % 4 == 0 ? random() % 255 : random() % 4 == 0 ? random() % 26 + 115 : random() % 3;
+        const u32 value = exponent << 23 | (random() & 0x807fffff);
+        quick.v(n, lane) = value;
+        slow.v(n, lane) = exponent == 0 ? value & 0x80000000 : value;
+      }
+    }
+    for (const char* instruction : instructions) {
+      quick.run(instruction);
+      slow.run(instruction);
+      INFO("AMLM_TEST_SEED=" << seed << " " << instruction);
+      for (u32 lane = 0; lane < 32; lane++) REQUIRE(quick.v(3, lane) == slow.v(3, lane));
+    }
+  }
 }

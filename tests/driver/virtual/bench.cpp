@@ -185,6 +185,18 @@ i64 Bench::submit_at(u64 va, u64 size_bytes, u32 ring, u32 flags, u32 ctx) {
   return error ? error : i64(cs.out.handle);
 }
 
+int Bench::submit_chunks(const std::vector<Chunk>& wanted, u32 ctx, u32 list) const {
+  std::vector<drm_amdgpu_cs_chunk> chunks;
+  std::vector<u64> pointers;
+  for (const Chunk& chunk : wanted) chunks.push_back({chunk.id, chunk.size / 4, u64(chunk.data)});
+  for (const auto& chunk : chunks) pointers.push_back(u64(&chunk));
+  drm_amdgpu_cs args{};
+  args.in = {.ctx_id = ctx ? ctx : context, .bo_list_handle = list,
+             .num_chunks = u32(chunks.size()), .flags = 0, .chunks = u64(pointers.data())};
+  const int error = call(fd, DRM_IOCTL_AMDGPU_CS, &args);
+  return error ? error : int(args.out.handle);
+}
+
 int Bench::wait(i64 sequence, u64 timeout_ns, u32 ring, u32 ctx) {
   if (sequence < 0) return int(sequence);
   timespec now{};

@@ -35,6 +35,9 @@ struct Memory {
 
 struct Kernel { u64 va = 0; };
 
+// One chunk of a CS: `size` in bytes, a multiple of 4.
+struct Chunk { u32 id; u32 size; const void* data; };
+
 struct Launch {
   const char* kernel;
   u64 out = 0, in = 0;
@@ -85,6 +88,8 @@ class Bench {
   i64 submit(Stream s, u32 ring = 0, u32 flags = 0, u32 ctx = 0);
   Memory place(Stream s);                // the stream, padded, in an IB of its own; freed with the bench
   i64 submit_at(u64 va, u64 size_bytes, u32 ring = 0, u32 flags = 0, u32 ctx = 0);
+  // The sequence number, or -errno; 0 = the bench's own context.
+  int submit_chunks(const std::vector<Chunk>& wanted, u32 ctx = 0, u32 list = 0) const;
   int wait(i64 sequence, u64 timeout_ns = 20'000'000'000, u32 ring = 0, u32 ctx = 0);   // 0, -ETIME, ..., 1 = busy
   int run(Stream s) { return wait(submit(std::move(s))); }
   // The job must end with a fault of this kind; makes a fresh context afterwards. Returns the fault's JSON.

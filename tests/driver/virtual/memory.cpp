@@ -74,19 +74,11 @@ TEST_CASE("a mapping keeps the memory after the handle is closed") {
   CHECK(mmap(nullptr, 4096, PROT_READ, MAP_SHARED, bench.fd, off_t(args.out.addr_ptr)) == MAP_FAILED);
 }
 
-TEST_CASE("GEM_CREATE refuses what the kernel refuses") {
+TEST_CASE("a buffer without CPU access cannot be mapped") {
   Bench bench;
-  CHECK(create(bench, 4096, 0x100, 0) == -EINVAL);
-  CHECK(create(bench, 4096, AMDGPU_GEM_DOMAIN_GTT, 1ull << 40) == -EINVAL);
-  CHECK(create(bench, 4096, AMDGPU_GEM_DOMAIN_GTT, AMDGPU_GEM_CREATE_ENCRYPTED) == -EINVAL);
-  CHECK(create(bench, 0, AMDGPU_GEM_DOMAIN_GTT, 0) == -EINVAL);
-  CHECK(create(bench, 1ull << 50, AMDGPU_GEM_DOMAIN_GTT, 0) == -ENOMEM);
-  CHECK(close_handle(bench, 4711) == -EINVAL);
-  drm_amdgpu_gem_mmap args{};
-  args.in.handle = 4711;
-  CHECK(call(bench.fd, DRM_IOCTL_AMDGPU_GEM_MMAP, &args) == -ENOENT);
   u32 hidden = 0;
   REQUIRE(create(bench, 4096, AMDGPU_GEM_DOMAIN_VRAM, AMDGPU_GEM_CREATE_NO_CPU_ACCESS, &hidden) == 0);
+  drm_amdgpu_gem_mmap args{};
   args.in.handle = hidden;
   CHECK(call(bench.fd, DRM_IOCTL_AMDGPU_GEM_MMAP, &args) == -EPERM);
   CHECK(close_handle(bench, hidden) == 0);
@@ -103,24 +95,6 @@ TEST_CASE("GTT ends where it was told to") {
   CHECK(create(bench, 40 << 20, AMDGPU_GEM_DOMAIN_GTT, 0, &second) == 0);
   CHECK(close_handle(bench, second) == 0);
   REQUIRE(set_option("gtt_mib", "65536"));
-}
-
-TEST_CASE("USERPTR checks alignment, flags and rights") {
-  Bench bench;
-  void* mine = mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  drm_amdgpu_gem_userptr args{};
-  const auto attempt = [&](u64 address, u64 size, u32 flags) {
-    args = {.addr = address, .size = size, .flags = flags, .handle = 0};
-    return call(bench.fd, DRM_IOCTL_AMDGPU_GEM_USERPTR, &args);
-  };
-  constexpr u32 wanted = AMDGPU_GEM_USERPTR_ANONONLY | AMDGPU_GEM_USERPTR_REGISTER | AMDGPU_GEM_USERPTR_VALIDATE;
-  CHECK(attempt(u64(mine) + 8, 4096, wanted) == -EINVAL);
-  CHECK(attempt(u64(mine), 100, wanted) == -EINVAL);
-  CHECK(attempt(u64(mine), 4096, 1u << 9) == -EINVAL);
-  CHECK(attempt(u64(mine), 4096, 0) == -EACCES);
-  REQUIRE(attempt(u64(mine), 8192, wanted) == 0);
-  CHECK(close_handle(bench, args.handle) == 0);
-  munmap(mine, 8192);
 }
 
 TEST_CASE("metadata, creation info, sharing") {
@@ -163,4 +137,45 @@ TEST_CASE("failures on demand") {
   REQUIRE(set_option("inject", ""));
   close_handle(bench, first);
   close_handle(bench, third);
+}
+
+TEST_CASE("fdinfo tells the client's memory and its time on the compute engine") {
+  Bench bench;
+  Memory m = bench.memory(4 << 20);
+  Stream s = bench.begun();
+  bench.launch(s, {.kernel = "busy", .number = 5000});
+  REQUIRE(bench.run(s) == 0);
+  const auto read_all = [](int fd) {
+    char bytes[4096] = {};
+    const ssize_t got = read(fd, bytes, sizeof bytes);
+    close(fd);
+    return std::string(bytes, size_t(std::max<ssize_t>(got, 0)));
+  };
+  const std::string name = std::to_string(bench.fd);
+  const int folder = open("/proc/self/fdinfo", O_RDONLY | O_DIRECTORY);
+  const std::string text = read_all(openat(folder, name.c_str(), O_RDONLY));
+  close(folder);
+  const auto number = [&](const std::string& key) {
+    const auto at = text.find("\n" + key + ":");
+    return at == std::string::npos ? ~0ull : strtoull(text.c_str() + at + key.size() + 2, nullptr, 10);
+  };
+  INFO(text);
+  CHECK(text.starts_with("pos:\t"));
+  CHECK(text.find("\ndrm-driver:\tamdgpu\n") != std::string::npos);
+  CHECK(text.find("\ndrm-pdev:\t0000:c5:00.0\n") != std::string::npos);
+  CHECK(number("drm-client-id") != ~0ull);
+  CHECK(number("drm-memory-gtt") == gtt_used(bench) / 1024);
+  CHECK(number("amd-requested-gtt") == gtt_used(bench) / 1024);
+  const u64 busy_ns = number("drm-engine-compute");
+  CHECK(busy_ns > 0);
+  CHECK(busy_ns != ~0ull);
+  const std::string path = "/proc/" + std::to_string(getpid()) + "/fdinfo/" + name;
+  CHECK(read_all(open(path.c_str(), O_RDONLY)).find("drm-engine-compute") != std::string::npos);
+  const int other = open("/dev/dri/renderD128", O_RDWR);
+  const std::string fresh = read_all(open(("/proc/self/fdinfo/" + std::to_string(other)).c_str(), O_RDONLY));
+  CHECK(fresh.find("drm-memory-gtt:\t0 KiB") != std::string::npos);
+  CHECK(fresh.find("drm-engine-compute") == std::string::npos);
+  close(other);
+  CHECK(read_all(open("/proc/self/fdinfo/0", O_RDONLY)).find("drm-driver") == std::string::npos);
+  bench.free(m);
 }

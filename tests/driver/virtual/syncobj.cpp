@@ -1,7 +1,9 @@
 // Syncobjs and their timelines, alone and with submissions.
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include <xf86drm.h>
 
@@ -145,4 +147,68 @@ TEST_CASE("fences become syncobjs, sync files and descriptors") {
   close(exported);
   CHECK(bench.wait(sequence) == 0);
   bench.free(flag);
+}
+
+TEST_CASE("an eventfd hears of a point: when it is there, or when it has signalled") {
+  Bench bench;
+  struct Eventfd { u32 handle, flags; u64 point; i32 fd; u32 pad; };
+  constexpr unsigned long request = DRM_IOWR(0xcf, Eventfd);
+  const auto listen = [&](u32 handle, u32 flags, u64 point, int fd) {
+    Eventfd args{.handle = handle, .flags = flags, .point = point, .fd = fd, .pad = 0};
+    return call(bench.fd, request, &args);
+  };
+  const auto heard = [](int fd) {
+    u64 count = 0;
+    return read(fd, &count, sizeof count) == sizeof count ? count : 0;
+  };
+  u32 handle = create(bench);
+  const int event = eventfd(0, EFD_NONBLOCK), plain = open("/dev/null", O_RDWR);
+  CHECK(listen(4711, 0, 0, event) == -ENOENT);
+  CHECK(listen(handle, 1u << 9, 0, event) == -EINVAL);
+  CHECK(listen(handle, 0, 0, plain) == -EINVAL);
+  CHECK(listen(handle, 0, 0, 4711) == -EBADF);
+  Memory flag = bench.memory(page);
+  Stream s = bench.begun();
+  s.packet(pm4::WaitRegMem{.function = pm4::WaitRegMem::equal, .mem_space = 1, .address = flag.va, .reference = 1,
+                           .mask = ~0u});
+  REQUIRE(bench.submit(s) == 1);
+  drm_amdgpu_fence_to_handle fence{};
+  fence.in.fence = {.ctx_id = bench.context, .ip_type = AMDGPU_HW_IP_COMPUTE, .ip_instance = 0, .ring = 0, .seq_no = 1};
+  fence.in.what = AMDGPU_FENCE_TO_HANDLE_GET_SYNCOBJ;
+  REQUIRE(call(bench.fd, DRM_IOCTL_AMDGPU_FENCE_TO_HANDLE, &fence) == 0);
+  CHECK(listen(handle, 0, 7, event) == 0);
+  REQUIRE(drmSyncobjTransfer(bench.fd, handle, 7, fence.out.handle, 0, 0) == 0);
+  CHECK(heard(event) == 0);                                   // there, and not yet signalled
+  CHECK(listen(handle, DRM_SYNCOBJ_WAIT_FLAGS_WAIT_AVAILABLE, 7, event) == 0);
+  CHECK(heard(event) == 1);
+  *static_cast<volatile u32*>(flag.words) = 1;
+  CHECK(wait(bench, handle, 7, 0, 10'000'000'000) == 0);
+  pollfd poll_fd{.fd = event, .events = POLLIN, .revents = 0};
+  CHECK(poll(&poll_fd, 1, 10'000) == 1);
+  CHECK(heard(event) == 1);
+  close(event);
+  close(plain);
+  bench.free(flag);
+}
+
+TEST_CASE("one point of a timeline leaves and enters as a sync file") {
+  Bench bench;
+  u32 handle = create(bench), other = create(bench);
+  u64 point = 3;
+  REQUIRE(drmSyncobjTimelineSignal(bench.fd, &handle, &point, 1) == 0);
+  constexpr u32 timeline = 1u << 1;
+  struct Handle { u32 handle, flags; i32 fd; u32 pad; u64 point; };
+  const auto ask = [&](unsigned number, Handle& args) { return call(bench.fd, DRM_IOWR(number, Handle), &args); };
+  Handle out{.handle = handle, .flags = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE | timeline, .fd = -1, .pad = 0,
+             .point = 4};
+  CHECK(ask(0xc1, out) == -EINVAL);                           // not there yet
+  out.point = 3;
+  REQUIRE(ask(0xc1, out) == 0);
+  Handle in{.handle = other, .flags = DRM_SYNCOBJ_FD_TO_HANDLE_FLAGS_IMPORT_SYNC_FILE | timeline, .fd = out.fd, .pad = 0,
+            .point = 9};
+  REQUIRE(ask(0xc2, in) == 0);
+  CHECK(query(bench, other) == 9);
+  out.flags = timeline;
+  CHECK(ask(0xc1, out) == -EINVAL);                           // a whole syncobj has no point
+  close(in.fd);
 }
