@@ -134,6 +134,10 @@ AMLM_INLINE u16 max_f16(u16 a, u16 b, bool ieee) {
   return choose_number<u16>(picked, a, b, 0x7c00, 0x200, ieee);
 }
 
+AMLM_INLINE bool is_nan(F16Bits x) { return is_nan_f16(u16(x)); }
+AMLM_INLINE F16Bits min_number(F16Bits a, F16Bits b, bool ieee) { return F16Bits(min_f16(u16(a), u16(b), ieee)); }
+AMLM_INLINE F16Bits max_number(F16Bits a, F16Bits b, bool ieee) { return F16Bits(max_f16(u16(a), u16(b), ieee)); }
+
 // ---- Conversions -------------------------------------------------------------------------------------------------
 
 // Toward zero, saturated, NaN gives 0.

@@ -28,10 +28,6 @@ bool buffer_lanes(Wave& wave, const Instruction& in, BufferLanes& lanes) {
                                          in.src[2].code + 3, word[3] >> 30));
     return false;
   }
-  if (in.tfe) {
-    wave.raise("not-executed", "buffer instruction with tfe");
-    return false;
-  }
   Descriptor& d = lanes.descriptor = descriptor_of(word);
   lanes.scalar_offset = in.src[3].present() ? wave.scalar(in.src[3].code, in) : 0;
   static constexpr std::array<u32, half_lanes> zeros{};
@@ -53,6 +49,12 @@ bool buffer_lanes(Wave& wave, const Instruction& in, BufferLanes& lanes) {
                           offset % d.element_bytes;
   }
   return true;
+}
+
+void deposit_status(Wave& wave, const Instruction& in) {
+  if (!in.tfe) return;
+  u32* status = wave.vgpr(in.dst.vgpr() + in.dst.count_dw - 1u);
+  for_lanes(wave.exec(), [&](u32 lane) { status[lane] = 0; });
 }
 
 namespace {
@@ -96,10 +98,11 @@ void load(Wave& wave, const Step& step) {
   const u32 exec = wave.exec();
   if (!exec || !buffer_lanes(wave, step.in, lanes)) return;
   u32* registers = wave.vgpr(step.in.dst.vgpr());
-  if (!is_whole(lanes, exec, shape.bytes)) {
+  if (step.in.tfe || !is_whole(lanes, exec, shape.bytes)) {
     LaneBuffer data;
     if (!move_buffer(wave, step.in, lanes, shape.bytes, Use::read, data)) return;
     for_lanes(exec, [&](u32 lane) { deposit<shape>(registers, lane, data[lane].data()); });
+    deposit_status(wave, step.in);
     return;
   }
   LaneHosts hosts;

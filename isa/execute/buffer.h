@@ -34,6 +34,9 @@ struct BufferLanes {
   }
 };
 
+// TFE: the register after the data says which lanes met a page that is not resident. Here that is a fault, so: none.
+void deposit_status(Wave& wave, const Instruction& in);
+
 // False: a fault was raised.
 bool buffer_lanes(Wave& wave, const Instruction& in, BufferLanes& lanes);
 

@@ -105,6 +105,7 @@ void load(Wave& wave, const Step& step) {
     const auto values = element.bound ? unpack_components(format, element.select, from) : std::array<u32, 4>{};
     deposit_components<count, packing>(registers, lane, format, values);
   });
+  deposit_status(wave, step.in);
 }
 
 template <u32 count, Packing packing>

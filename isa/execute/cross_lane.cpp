@@ -99,7 +99,6 @@ enum class Moves : u8 { source, destination, both, both_apart };
 template <Moves moves>
 void v_movrel(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
-  if (!step.plain) return wave.raise("not-executed", "relative move with DPP");
   const u32 m0 = wave.sgpr[code_m0];
   const u32 from_add = moves == Moves::destination ? 0 : moves == Moves::both_apart ? m0 & 0x3ff : m0;
   const u32 to_add = moves == Moves::source ? 0 : moves == Moves::both_apart ? m0 >> 16 & 0x3ff : m0;
@@ -111,7 +110,14 @@ void v_movrel(Wave& wave, const Step& step) {
     return write_lanes(wave.vgpr(to), value, wave.exec());
   }
   const u32 from = in.src[0].vgpr() + from_add;
-  if (inside(wave, from) && from != to) write_lanes(wave.vgpr(to), wave.vgpr(from), wave.exec());
+  if (!inside(wave, from)) return;
+  if (step.plain) {
+    if (from != to) write_lanes(wave.vgpr(to), wave.vgpr(from), wave.exec());
+    return;
+  }
+  alignas(64) u32 value[half_lanes];
+  u32 write = wave.exec();
+  if (dpp_lanes(wave, in, wave.vgpr(from), value, write)) write_lanes(wave.vgpr(to), value, write);
 }
 
 constexpr Binding bindings[] = {

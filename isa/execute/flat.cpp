@@ -16,6 +16,12 @@ namespace amlm::isa {
 
 void global_addresses(Wave& wave, const Instruction& in, u64* address) {
   const u64 offset = u64(i64(in.offset));
+  if (!in.src[0].present()) {   // ADDTID: consecutive dwords
+    const bool has_base = in.src[2].present() && in.src[2].code != code_null;
+    const u64 base = (has_base ? wave.scalar64(in.src[2].code, in) : 0) + offset;
+    for (u32 lane = 0; lane < half_lanes; ++lane) address[lane] = base + (lane + wave.half * half_lanes) * 4;
+    return;
+  }
   const u32* low = wave.vgpr(in.src[0].vgpr());
   if (in.src[2].code == code_null || !in.src[2].present()) {
     const u32* high = low + half_lanes;
@@ -213,6 +219,8 @@ Handler flat_handler_for(Opcode opcode) {
     SEGMENTS(store_b128, store<b128>);
     SEGMENTS(store_d16_hi_b8, store<u8_high>);
     SEGMENTS(store_d16_hi_b16, store<b16_high>);
+    case Opcode::global_load_addtid_b32: return load<b32>;
+    case Opcode::global_store_addtid_b32: return store<b32>;
     default: return nullptr;
   }
 }

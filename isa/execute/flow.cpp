@@ -118,6 +118,29 @@ void sendmsg_rtn(Wave& wave, const Step& step) {
   else wave.set_scalar(step.in.dst.code, u32(ticks));
 }
 
+// A loop that runs twice over a wave64, for the low and the high 32 lanes (guide, S_SUBVECTOR_LOOP_*): the register keeps
+// the half of EXEC that is off.
+void subvector_begin(Wave& wave, const Step& step) {
+  u32 &low = wave.sgpr[code_exec_lo], &high = wave.sgpr[code_exec_hi];
+  if (low == 0 && high == 0) return branch(wave, step);
+  if (low == 0) return wave.set_scalar(step.in.dst.code, low);    // the high pass alone
+  wave.set_scalar(step.in.dst.code, high);
+  high = 0;
+}
+
+void subvector_end(Wave& wave, const Step& step) {
+  u32 &low = wave.sgpr[code_exec_lo], &high = wave.sgpr[code_exec_hi];
+  const u32 kept = wave.sgpr[step.in.dst.code];
+  if (high != 0) {
+    low = kept;
+  } else if (kept != 0) {
+    high = kept;
+    wave.set_scalar(step.in.dst.code, low);
+    low = 0;
+    branch(wave, step);
+  }
+}
+
 void round_mode(Wave& wave, const Step& step) { wave.mode = (wave.mode & ~0xfu) | (u32(step.in.offset) & 0xf); }
 void denorm_mode(Wave& wave, const Step& step) {
   wave.mode = (wave.mode & ~0xf0u) | (u32(step.in.offset) & 0xf) << 4;
@@ -131,6 +154,11 @@ Handler flow_handler_for(const Instruction& in) {
     case s_nop: case s_sleep: case s_set_inst_prefetch_distance: case s_clause: case s_delay_alu:
     case s_setprio: case s_wakeup: case s_incperflevel: case s_decperflevel: case s_icache_inv: case s_version:
     case s_waitcnt_expcnt: case s_singleuse_vdst: return nothing;
+    // No thread trace runs, no debugger sets its flags, and address translation is not cached.
+    case s_ttracedata: case s_ttracedata_imm: case s_cbranch_cdbgsys: case s_cbranch_cdbguser:
+    case s_cbranch_cdbgsys_or_user: case s_cbranch_cdbgsys_and_user: return nothing;
+    case s_subvector_loop_begin: return subvector_begin;
+    case s_subvector_loop_end: return subvector_end;
     case s_endpgm: return end;
     case s_barrier: return barrier;
     case s_trap: return trap;
@@ -165,7 +193,8 @@ Flow flow_of(const Instruction& in) {
   switch (in.opcode) {
     case s_branch: return {.falls_through = false, .has_target = true};
     case s_cbranch_scc0: case s_cbranch_scc1: case s_cbranch_vccz: case s_cbranch_vccnz: case s_cbranch_execz:
-    case s_cbranch_execnz: case s_call_b64: return {.falls_through = true, .has_target = true};
+    case s_cbranch_execnz: case s_call_b64: case s_subvector_loop_begin: case s_subvector_loop_end:
+      return {.falls_through = true, .has_target = true};
     case s_endpgm: case s_setpc_b64: case s_code_end: return {.falls_through = false};
     // What follows a call is reached from the callee's return: decoded then. Most calls do return here, though.
     default: return {};

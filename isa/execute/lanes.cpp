@@ -427,6 +427,9 @@ void restore_host(const Modified& modified) {
   if (modified.scoped) std::fesetround(int(modified.host_control));
 }
 
+HostRounding::HostRounding(u32 field) { set_host(modified_, field); }
+HostRounding::~HostRounding() { restore_host(modified_); }
+
 void finish_modified(Wave& wave, const Step& step, LaneBuffer& result, const Modified& modified, bool integer_clamped) {
   const Instruction& in = step.in;
   const Type type = info(in.opcode).dst[0].type;
@@ -434,7 +437,9 @@ void finish_modified(Wave& wave, const Step& step, LaneBuffer& result, const Mod
   if (is_f32(type)) finish_f32(in, wave.mode, result.low);
   else if (is_f16(type)) finish_f16(in, wave.mode, result.low);
   else if (type == Type::F64) finish_f64(in, wave.mode, result);
-  else if (in.clamp && !integer_clamped) wave.raise("not-executed", "clamp on this integer instruction");
+  // CLAMP saturates integers: without effect where the result always fits.
+  else if (in.clamp && !integer_clamped && info(in.opcode).effects.has(Flag::SATURATES))
+    check(false, "a row that saturates has a function that does");
   restore_host(modified);
   u32* to = wave.vgpr(in.dst.vgpr());
   if (is_64_bit(type)) {

@@ -2,8 +2,8 @@
 // results are written under EXEC. All lanes are computed before any is written.
 //
 // An opcode is a plain function of lane values, and its C++ types say how operands are read: u32, i32, f32, u64, i64, f64,
-// u16, i16; Half (f16, widened exactly to f32 and rounded back after); bool (one bit of a lane mask). A result may be
-// With<T>: a value and a bit of the second, scalar result; or bool: a compare. A first parameter Env gives MODE and the
+// u16, i16; Half (f16, widened exactly to f32 and rounded back after); F16Bits; bool (one bit of a lane mask). A result may
+// be With<T>: a value and a bit of the second, scalar result; or bool: a compare. A first parameter Env gives MODE and the
 // lane's number.
 //
 // Plain instructions read registers in place. Modifiers, DPP, half selects, MODE settings other than the usual, omod and
@@ -28,6 +28,9 @@ bool has_avx512();
 struct Half {
   f32 value;
 };
+
+// An f16 that is chosen, not computed with: as its bits, but MODE's denormals count.
+enum class F16Bits : u16 {};
 
 template <class T>
 struct With {
@@ -119,6 +122,18 @@ bool fetch_modified(Wave& wave, const Step& step, SourceList list, Lanes* lanes,
 void finish_modified(Wave& wave, const Step& step, LaneBuffer& result, const Modified& modified, bool integer_clamped);
 void restore_host(const Modified& modified);
 
+// The host rounds as a MODE field says while this lives; fields of f32 are 0, of f16 and f64 `mode >> 2 & 3`.
+class HostRounding {
+ public:
+  explicit HostRounding(u32 field);
+  ~HostRounding();
+  HostRounding(const HostRounding&) = delete;
+  HostRounding& operator=(const HostRounding&) = delete;
+
+ private:
+  Modified modified_;
+};
+
 // A DPP instruction without other modifiers: src0's lanes go through DPP after a plain fetch. `to` may be `from`.
 inline bool only_dpp(const Instruction& in) {
   return in.encoding != Encoding::native && in.encoding != Encoding::vop3 && !in.neg && !in.abs && !in.opsel && !in.omod &&
@@ -162,7 +177,7 @@ struct Signature<R (*)(Env, A...)> {
 template <class T>
 inline constexpr bool is_f32_like = std::is_same_v<T, f32>;
 template <class T>
-inline constexpr bool is_f16_f64_like = std::is_same_v<T, Half> || std::is_same_v<T, f64>;
+inline constexpr bool is_f16_f64_like = std::is_same_v<T, Half> || std::is_same_v<T, F16Bits> || std::is_same_v<T, f64>;
 
 template <class T>
 struct ResultOf {

@@ -78,6 +78,30 @@ void exchange_2addr(Wave& wave, const Step& step) {
   });
 }
 
+// Two dwords at an address rounded down to 8: bit 31 of each new one says whether it is written, without that bit.
+void conditional_exchange(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  const u32 mask = wave.exec();
+  const u32 *address = wave.vgpr(in.src[0].vgpr()), *data = wave.vgpr(in.src[1].vgpr());
+  std::array<u64, half_lanes> old{};
+  for (u32 left = mask; left; left &= left - 1) {
+    const u32 lane = u32(std::countr_zero(left));
+    u8* at = lds_atomic_at(wave, (address[lane] + u32(in.offset)) & 0xfff8, lane, 8);
+    if (wave.faulted()) return;
+    if (!at) continue;
+    std::memcpy(&old[lane], at, 8);
+    for (u32 i = 0; i < 2; ++i) {
+      const u32 value = data[i * half_lanes + lane], written = value & 0x7fffffff;
+      if (value >> 31) std::memcpy(at + 4 * i, &written, 4);
+    }
+  }
+  wave.counters->lds_bytes += u64(std::popcount(mask)) * 8;
+  u32* registers = wave.vgpr(in.dst.vgpr());
+  for_lanes(mask, [&](u32 lane) { give(registers, lane, old[lane]); });
+}
+
+void nothing(Wave&, const Step&) {}
+
 }  // namespace
 
 #define BOTH(name, rtn, op, type) \
@@ -122,6 +146,8 @@ Handler lds_atomic_handler_for(Opcode opcode) {
     BOTH(max_f64, max_rtn_f64, max_f, u64);
     case Opcode::ds_storexchg_rtn_b32: return atomic<atomic_ops::swap, u32>;
     case Opcode::ds_storexchg_rtn_b64: return atomic<atomic_ops::swap, u64>;
+    case Opcode::ds_condxchg32_rtn_b64: return conditional_exchange;
+    case Opcode::ds_nop: return nothing;
     case Opcode::ds_wrap_rtn_b32: return atomic<atomic_ops::wrap, u32>;
     case Opcode::ds_storexchg_2addr_rtn_b32: return exchange_2addr<u32, 1>;
     case Opcode::ds_storexchg_2addr_rtn_b64: return exchange_2addr<u64, 1>;

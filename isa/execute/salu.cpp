@@ -1,6 +1,8 @@
 // Scalar integer instructions: SOP1, SOP2, SOPC, SOPK, and the two of SOPP that set MODE.
 //
 // EXEC is written by the saveexec and wrexec families only, in `exec_op`.
+#include <chrono>
+
 #include <fmt/format.h>
 
 #include "isa/execute/alu.h"
@@ -216,7 +218,14 @@ void s_movrelsd_2_b32(Wave& wave, const Step& step) {
 // Hardware registers: id[5:0], first bit[10:6], bits - 1 [15:11] (guide, S_GETREG_B32).
 enum HardwareRegister : u32 {
   reg_mode = 1, reg_status = 2, reg_sh_mem_bases = 15, reg_flat_scr_lo = 20, reg_flat_scr_hi = 21, reg_hw_id1 = 23,
+  reg_shader_cycles = 29,
 };
+
+// 20 bits that count on, at about the chip's 2.9 GHz.
+u32 shader_cycles() {
+  using namespace std::chrono;
+  return u32(u64(duration_cast<nanoseconds>(steady_clock::now().time_since_epoch()).count()) * 29 / 10) & 0xfffff;
+}
 
 void s_getreg_b32(Wave& wave, const Step& step) {
   const u32 field = unsigned_immediate(step), first = field >> 6 & 31, count = (field >> 11) + 1;
@@ -230,6 +239,7 @@ void s_getreg_b32(Wave& wave, const Step& step) {
     case reg_flat_scr_lo: value = u32(wave.scratch_base); break;
     case reg_flat_scr_hi: value = u32(wave.scratch_base >> 32); break;
     case reg_hw_id1: value = wave.index & 31; break;
+    case reg_shader_cycles: value = shader_cycles(); break;
     default: return wave.raise("not-executed", fmt::format("s_getreg of hardware register {}", field & 63));
   }
   wave.set_scalar(step.in.dst.code, count >= 32 ? value >> first : value >> first & ((1u << count) - 1));

@@ -1,7 +1,5 @@
 // Scalar floating point (RDNA3.5 only): the same results as the vector instructions. 16-bit forms read the low half and
 // write zero to the high one.
-#include "isa/execute/host_vectors.h"
-
 #include "isa/execute/alu.h"
 #include "isa/execute/arithmetic.h"
 #include "isa/execute/scalar.h"
@@ -42,7 +40,10 @@ u16 narrow(f32 a) {
 }
 u16 cvt_f16_f32(f32 a) { return narrow(a); }
 f32 cvt_f32_f16(u16 a) { return wide(a); }
-f32 cvt_hi_f32_f16(u32 a) { return wide(u16(a >> 16)); }
+f32 cvt_hi_f32_f16(State& s, u32 a) {
+  const u32 half = a >> 16, kept = (s.mode() & 0x40) != 0 || (half & 0x7c00) != 0 ? half : half & 0x8000;
+  return wide(u16(kept));
+}
 u16 ceil_f16(u16 a) { return narrow(std::ceil(wide(a))); }
 u16 floor_f16(u16 a) { return narrow(std::floor(wide(a))); }
 u16 trunc_f16(u16 a) { return narrow(std::trunc(wide(a))); }
@@ -80,34 +81,55 @@ bool holds_f16(u16 a, u16 b) { return holds<relation>(wide(a), wide(b)); }
 
 }  // namespace op
 
-// Scalar float rounds to nearest and keeps f16 denormals; f32 denormals are kept or flushed (compilers for graphics flush
-// them), the latter by the host's own flushing. Another MODE is rare enough in scalar code to be refused.
-class FlushedDenormals {
- public:
-  FlushedDenormals() { _mm_setcsr(before_ | 0x8040); }   // FTZ, DAZ
-  ~FlushedDenormals() { _mm_setcsr(before_); }
-
- private:
-  u32 before_ = _mm_getcsr();
-};
-
-// Not inlined: arithmetic must not move across the change of the host's mode.
-template <Handler handler>
-[[gnu::noinline]] void apart(Wave& wave, const Step& step) {
-  handler(wave, step);
+// f16 is the only use of 16 bits here.
+template <class T>
+T flushed(T value, u32 keep_f32, u32 keep_f16, u32 mode) {
+  if constexpr (std::is_same_v<T, f32>) {
+    if ((mode & keep_f32) == 0 && (bits(value) & 0x7f800000) == 0) return as_f32(bits(value) & 0x80000000);
+  } else if constexpr (std::is_same_v<T, u16>) {
+    if ((mode & keep_f16) == 0 && (value & 0x7c00) == 0) return u16(value & 0x8000);
+  }
+  return value;
 }
 
-template <Handler handler>
-void in_usual_mode(Wave& wave, const Step& step) {
+// Not inlined: arithmetic must not move across the change of the host's rounding.
+template <auto F, class... A>
+[[gnu::noinline]] auto apart(State& state, A... a) {
+  if constexpr (ScalarSignature<decltype(F)>::has_state) return F(state, a...);
+  else return F(a...);
+}
+
+// In any MODE: denormals flushed, or rounded otherwise, as the vector instructions do.
+template <auto F, Last last>
+void in_any_mode(Wave& wave, const Step& step) {
+  using S = ScalarSignature<decltype(F)>;
+  using R = typename S::Result;
+  constexpr u32 n = std::tuple_size_v<typename S::Arguments>;
+  constexpr bool is_f32 = std::is_same_v<R, f32>, is_f16 = std::is_same_v<R, u16>;
+  const Instruction& in = step.in;
+  State state{wave, wave.scc};
+  const R result = [&]<u32... i>(std::integer_sequence<u32, i...>) {
+    const auto argument = [&]<u32 k>() {
+      const Operand& operand = last == Last::destination && k == n - 1 ? in.dst : in.src[k];
+      return flushed(read_scalar<std::tuple_element_t<k, typename S::Arguments>>(wave, operand, in), 0x10, 0x40, wave.mode);
+    };
+    const auto arguments = std::tuple{argument.template operator()<i>()...};
+    const HostRounding rounding(is_f32 ? wave.mode & 3 : is_f16 ? wave.mode >> 2 & 3 : 0);
+    return apart<F>(state, std::get<i>(arguments)...);
+  }(std::make_integer_sequence<u32, n>{});
+  if constexpr (std::is_same_v<R, bool>) wave.scc = result;
+  else if constexpr (is_f16) wave.set_scalar(in.dst.code, flushed(result, 0x20, 0x80, wave.mode));
+  else wave.set_scalar(in.dst.code, std::bit_cast<u32>(flushed(result, 0x20, 0x80, wave.mode)));
+}
+
+template <auto F, Last last = Last::source>
+void float_op(Wave& wave, const Step& step) {
   constexpr u32 fields = mode_f32_fields | mode_f16_f64_fields, usual = mode_f32_usual | mode_f16_f64_usual;
-  if ((wave.mode & fields) == usual) return handler(wave, step);
-  if ((wave.mode & fields) != mode_f16_f64_usual)
-    return wave.raise("not-executed", "scalar float with another rounding or f16 denormals flushed");
-  const FlushedDenormals flushed;
-  apart<handler>(wave, step);
+  if ((wave.mode & fields) == usual) return scalar_op<F, last>(wave, step);
+  in_any_mode<F, last>(wave, step);
 }
 
-#define BIND(name, ...) {Opcode::name, in_usual_mode<scalar_op<__VA_ARGS__>>}
+#define BIND(name, ...) {Opcode::name, float_op<__VA_ARGS__>}
 #define COMPARE(name) BIND(s_cmp_##name##_f32, op::holds<op::Relation::name>), \
                       BIND(s_cmp_##name##_f16, op::holds_f16<op::Relation::name>)
 constexpr Binding bindings[] = {

@@ -55,6 +55,9 @@ void invalidate_gl0(Wave& wave, const Step&) {
   if (wave.checker) wave.checker->invalidate_vector(wave.group->barrier_interval);
 }
 
+// Fills caches of address translation, which are not modelled.
+void nothing(Wave&, const Step&) {}
+
 }  // namespace
 
 Handler scalar_memory_handler_for(Opcode opcode) {
@@ -66,6 +69,7 @@ Handler scalar_memory_handler_for(Opcode opcode) {
     case s_gl1_inv: case s_dcache_inv: return invalidate;
     case buffer_gl0_inv: return invalidate_gl0;
     case buffer_gl1_inv: return invalidate;
+    case s_atc_probe: case s_atc_probe_buffer: return nothing;
     default: return nullptr;
   }
 }

@@ -43,6 +43,12 @@ u32 v_subrev_nc_u32(u32 a, u32 b) { return b - a; }
 u32 sat_add_nc_u32(u32 a, u32 b) { return clamp_to<u32>(i64(a) + b); }
 u32 sat_sub_nc_u32(u32 a, u32 b) { return clamp_to<u32>(i64(a) - b); }
 u32 sat_subrev_nc_u32(u32 a, u32 b) { return clamp_to<u32>(i64(b) - a); }
+With<u32> sat_add_co_ci_u32(u32 a, u32 b, bool c) {
+  const u64 sum = u64(a) + b + c;
+  return {clamp_to<u32>(i64(sum)), sum >> 32 != 0};
+}
+With<u32> sat_sub_co_ci_u32(u32 a, u32 b, bool c) { return {clamp_to<u32>(i64(a) - b - c), u64(b) + c > a}; }
+With<u32> sat_subrev_co_ci_u32(u32 a, u32 b, bool c) { return sat_sub_co_ci_u32(b, a, c); }
 With<u32> v_add_co_ci_u32(u32 a, u32 b, bool c) {
   const u64 sum = u64(a) + b + c;
   return {u32(sum), sum >> 32 != 0};
@@ -58,8 +64,8 @@ Half v_subrev_f16(Half a, Half b) { return sub(b, a); }
 Half v_mul_f16(Half a, Half b) { return mul(a, b); }
 Half v_fmac_f16(Half a, Half b, Half c) { return fma(a, b, c); }
 Half v_fmamk_f16(Half a, Half k, Half c) { return fma(a, k, c); }
-u16 v_max_f16(Env env, u16 a, u16 b) { return max_f16(a, b, env.ieee()); }
-u16 v_min_f16(Env env, u16 a, u16 b) { return min_f16(a, b, env.ieee()); }
+F16Bits v_max_f16(Env env, F16Bits a, F16Bits b) { return max_number(a, b, env.ieee()); }
+F16Bits v_min_f16(Env env, F16Bits a, F16Bits b) { return min_number(a, b, env.ieee()); }
 Half v_ldexp_f16(Half a, i16 b) { return {arith::ldexp(a.value, b)}; }
 
 }  // namespace op
@@ -80,7 +86,6 @@ void v_cvt_pk_rtz_f16_f32(Wave& wave, const Step& step) {
 
 void v_dot2acc_f32_f16(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
-  if (!step.plain) return wave.raise("not-executed", "v_dot2acc with modifiers or DPP");
   LaneBuffer a, b;
   u32* d = wave.vgpr(in.dst.vgpr());
   const u32* left = in.src[0].is_vgpr() ? wave.vgpr(in.src[0].vgpr()) : a.low;
@@ -88,9 +93,14 @@ void v_dot2acc_f32_f16(Wave& wave, const Step& step) {
   // An inline float stands in the low half only (captured on gfx1100).
   if (left == a.low) broadcast(a.low, scalar_half(wave, in.src[0].code, in));
   if (right == b.low) broadcast(b.low, scalar_half(wave, in.src[1].code, in));
+  u32 write = wave.exec();
+  if (!step.plain) {
+    if (!dpp_lanes(wave, in, left, a.low, write)) return;
+    left = a.low;
+  }
   alignas(64) u32 result[half_lanes];
   silicon::dot2_f32(silicon::Factor::f16, left, right, d, result, wave.exec());
-  write_lanes(d, result, wave.exec());
+  write_lanes(d, result, write);
 }
 
 #define BIND(name) {Opcode::name, vector_op<op::name>}
@@ -106,8 +116,8 @@ constexpr Binding bindings[] = {
     WIDE(v_min_f32), WIDE(v_max_f32), SATURATING(mul_i32_i24), BIND(v_mul_hi_i32_i24), SATURATING(mul_u32_u24),
     BIND(v_mul_hi_u32_u24), WIDE(v_min_i32), WIDE(v_max_i32), WIDE(v_min_u32), WIDE(v_max_u32), WIDE(v_lshlrev_b32),
     WIDE(v_lshrrev_b32), WIDE(v_ashrrev_i32), WIDE(v_and_b32), WIDE(v_or_b32), WIDE(v_xor_b32), BIND(v_xnor_b32),
-    SATURATING(add_nc_u32), SATURATING(sub_nc_u32), SATURATING(subrev_nc_u32), BIND(v_add_co_ci_u32),
-    BIND(v_sub_co_ci_u32), BIND(v_subrev_co_ci_u32),
+    SATURATING(add_nc_u32), SATURATING(sub_nc_u32), SATURATING(subrev_nc_u32), SATURATING(add_co_ci_u32),
+    SATURATING(sub_co_ci_u32), SATURATING(subrev_co_ci_u32),
     {Opcode::v_cvt_pk_rtz_f16_f32, v_cvt_pk_rtz_f16_f32}, BIND(v_add_f16), BIND(v_sub_f16),
     BIND(v_subrev_f16), BIND(v_mul_f16), ACCUMULATE(v_fmac_f16), {Opcode::v_fmamk_f16, vector_op<op::v_fmamk_f16>},
     {Opcode::v_fmaak_f16, vector_op<op::v_fmamk_f16>}, BIND(v_max_f16), BIND(v_min_f16), BIND(v_ldexp_f16),

@@ -28,14 +28,22 @@ f32 v_med3_f32(Env env, f32 a, f32 b, f32 c) {
   const f32 low = min_number(a, b, ieee), high = max_number(a, b, ieee);
   return is_nan(a) | is_nan(b) | is_nan(c) ? min_number(low, c, ieee) : max_number(low, min_number(high, c, ieee), ieee);
 }
-u16 v_min3_f16(Env env, u16 a, u16 b, u16 c) { return min_f16(min_f16(a, b, env.ieee()), c, env.ieee()); }
-u16 v_max3_f16(Env env, u16 a, u16 b, u16 c) { return max_f16(max_f16(a, b, env.ieee()), c, env.ieee()); }
-u16 v_maxmin_f16(Env env, u16 a, u16 b, u16 c) { return min_f16(max_f16(a, b, env.ieee()), c, env.ieee()); }
-u16 v_minmax_f16(Env env, u16 a, u16 b, u16 c) { return max_f16(min_f16(a, b, env.ieee()), c, env.ieee()); }
-u16 v_med3_f16(Env env, u16 a, u16 b, u16 c) {
+F16Bits v_min3_f16(Env env, F16Bits a, F16Bits b, F16Bits c) {
+  return min_number(min_number(a, b, env.ieee()), c, env.ieee());
+}
+F16Bits v_max3_f16(Env env, F16Bits a, F16Bits b, F16Bits c) {
+  return max_number(max_number(a, b, env.ieee()), c, env.ieee());
+}
+F16Bits v_maxmin_f16(Env env, F16Bits a, F16Bits b, F16Bits c) {
+  return min_number(max_number(a, b, env.ieee()), c, env.ieee());
+}
+F16Bits v_minmax_f16(Env env, F16Bits a, F16Bits b, F16Bits c) {
+  return max_number(min_number(a, b, env.ieee()), c, env.ieee());
+}
+F16Bits v_med3_f16(Env env, F16Bits a, F16Bits b, F16Bits c) {
   const bool ieee = env.ieee();
-  const u16 low = min_f16(a, b, ieee), high = max_f16(a, b, ieee);
-  return is_nan_f16(a) | is_nan_f16(b) | is_nan_f16(c) ? min_f16(low, c, ieee) : max_f16(low, min_f16(high, c, ieee), ieee);
+  const F16Bits low = min_number(a, b, ieee), high = max_number(a, b, ieee);
+  return is_nan(a) | is_nan(b) | is_nan(c) ? min_number(low, c, ieee) : max_number(low, min_number(high, c, ieee), ieee);
 }
 
 f32 v_ldexp_f32(f32 a, i32 b) { return arith::ldexp(a, b); }

@@ -67,6 +67,22 @@ u64 v_mqsad_pk_u16_u8(u64 a, u32 b, u64 c) {
   return result;
 }
 
+// The same with CLAMP.
+u32 sat_sad_u8(u32 a, u32 b, u32 c) { return clamp_to<u32>(i64(byte_distances(a, b)) + c); }
+u32 sat_sad_hi_u8(u32 a, u32 b, u32 c) { return clamp_to<u32>((i64(byte_distances(a, b)) << 16) + c); }
+u32 sat_sad_u16(u32 a, u32 b, u32 c) {
+  return clamp_to<u32>(i64(distance(a & 0xffff, b & 0xffff)) + distance(a >> 16, b >> 16) + c);
+}
+u32 sat_sad_u32(u32 a, u32 b, u32 c) { return clamp_to<u32>(i64(distance(a, b)) + c); }
+u32 sat_msad_u8(u32 a, u32 b, u32 c) { return clamp_to<u32>(i64(masked_distances(a, b)) + c); }
+template <auto distances>
+u64 sat_qsad(u64 a, u32 b, u64 c) {
+  u64 result = 0;
+  for (int i = 0; i < 4; i++)
+    result |= u64(clamp_to<u16>(i64(distances(u32(a >> (8 * i)), b)) + u16(c >> (16 * i)))) << (16 * i);
+  return result;
+}
+
 u32 v_xor3_b32(u32 a, u32 b, u32 c) { return a ^ b ^ c; }
 u32 v_perm_b32(u32 a, u32 b, u32 selector) {
   u32 result = 0;
@@ -135,6 +151,18 @@ With<i64> v_mad_i64_i32(i32 a, i32 b, i64 c) {
   const bool overflow = ((product ^ sum) & (c ^ sum)) < 0;
   return {sum, overflow != (sum < 0)};   // bit 64 of the exact sum
 }
+With<u64> sat_mad_u64_u32(u32 a, u32 b, u64 c) {
+  const With<u64> sum = v_mad_u64_u32(a, b, c);
+  return {sum.flag ? ~u64{0} : sum.value, sum.flag};
+}
+With<i64> sat_mad_i64_i32(i32 a, i32 b, i64 c) {
+  const With<i64> sum = v_mad_i64_i32(a, b, c);
+  const i64 product = i64(a) * b, end = c < 0 ? std::numeric_limits<i64>::min() : std::numeric_limits<i64>::max();
+  return {((product ^ sum.value) & (c ^ sum.value)) < 0 ? end : sum.value, sum.flag};
+}
+With<u32> sat_add_co_u32(u32 a, u32 b) { return {clamp_to<u32>(i64(a) + b), a + b < a}; }
+With<u32> sat_sub_co_u32(u32 a, u32 b) { return {clamp_to<u32>(i64(a) - b), b > a}; }
+With<u32> sat_subrev_co_u32(u32 a, u32 b) { return {clamp_to<u32>(i64(b) - a), a > b}; }
 With<u32> v_add_co_u32(u32 a, u32 b) { return {a + b, a + b < a}; }
 With<u32> v_sub_co_u32(u32 a, u32 b) { return {a - b, b > a}; }
 With<u32> v_subrev_co_u32(u32 a, u32 b) { return {b - a, a > b}; }
@@ -181,7 +209,6 @@ void v_perm_b32(Wave& wave, const Step& step) {
 // Four sums of 32 bits: the reference against four bytes from each of the first four.
 void v_mqsad_u32_u8(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
-  if (in.clamp) return wave.raise("not-executed", "v_mqsad_u32_u8 with clamp");
   Lanes bytes, reference;
   LaneBuffer buffers[2];
   fetch_plain<u64>(wave, step, in.src[0], bytes, buffers[0]);
@@ -189,8 +216,11 @@ void v_mqsad_u32_u8(Wave& wave, const Step& step) {
   alignas(64) u32 sums[4][half_lanes];
   for (u32 i = 0; i < 4; i++) {
     const u32* old = wave.vgpr(in.src[2].vgpr() + i);
-    for (u32 lane = 0; lane < half_lanes; lane++)
-      sums[i][lane] = op::masked_distances(u32(lane_value<u64>(bytes, lane) >> (8 * i)), reference.low[lane]) + old[lane];
+    for (u32 lane = 0; lane < half_lanes; lane++) {
+      const u32 four = u32(lane_value<u64>(bytes, lane) >> (8 * i));
+      sums[i][lane] = in.clamp ? op::sat_msad_u8(four, reference.low[lane], old[lane])
+                               : op::v_msad_u8(four, reference.low[lane], old[lane]);
+    }
   }
   for (u32 i = 0; i < 4; i++) write_lanes(wave.vgpr(in.dst.vgpr() + i), sums[i], wave.exec());
 }
@@ -203,8 +233,11 @@ constexpr Binding bindings[] = {
     BIND(v_lerp_u8), BIND(v_alignbit_b32), BIND(v_alignbyte_b32), BIND(v_min3_i32), BIND(v_min3_u32),
     BIND(v_max3_i32), BIND(v_max3_u32), BIND(v_med3_i32), BIND(v_med3_u32), BIND(v_min3_i16), BIND(v_min3_u16),
     BIND(v_max3_i16), BIND(v_max3_u16), BIND(v_med3_i16), BIND(v_med3_u16), BIND(v_maxmin_i32), BIND(v_minmax_i32),
-    BIND(v_maxmin_u32), BIND(v_minmax_u32), BIND(v_sad_u8), BIND(v_sad_hi_u8), BIND(v_sad_u16), BIND(v_sad_u32),
-    BIND(v_msad_u8), BIND(v_qsad_pk_u16_u8), BIND(v_mqsad_pk_u16_u8), WIDE(v_xor3_b32),
+    BIND(v_maxmin_u32), BIND(v_minmax_u32), SATURATING(sad_u8), SATURATING(sad_hi_u8), SATURATING(sad_u16),
+    SATURATING(sad_u32), SATURATING(msad_u8),
+    {Opcode::v_qsad_pk_u16_u8, vector_op<op::v_qsad_pk_u16_u8, Last::source, op::sat_qsad<op::byte_distances>>},
+    {Opcode::v_mqsad_pk_u16_u8, vector_op<op::v_mqsad_pk_u16_u8, Last::source, op::sat_qsad<op::masked_distances>>},
+    WIDE(v_xor3_b32),
     {Opcode::v_perm_b32, v_perm_b32}, {Opcode::v_mqsad_u32_u8, v_mqsad_u32_u8},
     WIDE(v_xad_u32), WIDE(v_lshl_add_u32), WIDE(v_add_lshl_u32), WIDE(v_add3_u32), WIDE(v_lshl_or_b32),
     WIDE(v_and_or_b32), WIDE(v_or3_b32), BIND(v_cndmask_b16), SATURATING(mad_u16), SATURATING(mad_i16),
@@ -212,8 +245,8 @@ constexpr Binding bindings[] = {
     SATURATING(add_nc_i16), SATURATING(sub_nc_i16), SATURATING(add_nc_i32), SATURATING(sub_nc_i32),
     BIND(v_mul_lo_u16), BIND(v_max_u16), BIND(v_max_i16), BIND(v_min_u16), BIND(v_min_i16), BIND(v_lshlrev_b16),
     BIND(v_lshrrev_b16), BIND(v_ashrrev_i16), BIND(v_and_b16), BIND(v_or_b16), BIND(v_xor_b16), WIDE(v_pack_b32_f16),
-    BIND(v_cvt_pk_u16_u32), BIND(v_cvt_pk_i16_i32), BIND(v_mad_u64_u32), BIND(v_mad_i64_i32), BIND(v_add_co_u32),
-    BIND(v_sub_co_u32), BIND(v_subrev_co_u32), BIND(v_bfm_b32), BIND(v_bcnt_u32_b32), BIND(v_mbcnt_lo_u32_b32),
+    BIND(v_cvt_pk_u16_u32), BIND(v_cvt_pk_i16_i32), SATURATING(mad_u64_u32), SATURATING(mad_i64_i32), SATURATING(add_co_u32),
+    SATURATING(sub_co_u32), SATURATING(subrev_co_u32), BIND(v_bfm_b32), BIND(v_bcnt_u32_b32), BIND(v_mbcnt_lo_u32_b32),
     BIND(v_mbcnt_hi_u32_b32), WIDE(v_mul_lo_u32), BIND(v_mul_hi_u32), BIND(v_mul_hi_i32), BIND(v_lshlrev_b64),
     BIND(v_lshrrev_b64), BIND(v_ashrrev_i64),
 };

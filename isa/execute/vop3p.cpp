@@ -2,6 +2,8 @@
 //
 // OPSEL picks each source's half for the low result, OPSEL_HI for the high one; NEG and NEG_HI likewise. Inline
 // constants of float operations are 16-bit and stand in the low half, the high one is 0; of integer ones, 32-bit.
+#include <fmt/format.h>
+
 #include "isa/execute/alu.h"
 #include "isa/execute/arithmetic.h"
 #include "isa/execute/silicon_dot.h"
@@ -125,6 +127,11 @@ AMLM_INLINE void packed_simple(Wave& wave, const Step& step, bool floating) {
   write_lanes(wave.vgpr(in.dst.vgpr()), result, wave.exec());
 }
 
+// Results that may not fit, and of which no source says that CLAMP saturates them.
+bool clamp_is_unknown(Opcode opcode) {
+  return opcode == Opcode::v_pk_mul_lo_u16 || opcode == Opcode::v_pk_lshlrev_b16;
+}
+
 template <auto F, Last last = Last::source, auto saturating = nullptr>
 __attribute__((noinline)) void packed_op(Wave& wave, const Step& step) {
   using S = Signature<decltype(F)>;
@@ -135,10 +142,9 @@ __attribute__((noinline)) void packed_op(Wave& wave, const Step& step) {
   const bool native = in.format == Format::vop2;   // v_pk_fmac_f16: no selects
   const bool floating = info(info(in.opcode).dst[0].type).kind == Kind::packed_floating;
   if (is_simple(wave, in, floating)) return packed_simple<F, last>(wave, step, floating);
-  const u32 rounding = widened ? wave.mode >> 2 & 3 : 0;
-  if (rounding != 0) return wave.raise("not-executed", "packed f16 with another rounding mode than nearest even");
   if ((in.neg | in.neg_hi) != 0 && !floating) return wave.raise("undefined", "neg on a packed integer source");
-  if (!has_saturating && !floating && in.clamp) return wave.raise("not-executed", "clamp on this packed instruction");
+  if (in.clamp && clamp_is_unknown(in.opcode))
+    return wave.raise("not-executed", fmt::format("{} with clamp", info(in.opcode).name));
   const bool flush_in = floating && (wave.mode & 0x40) == 0, flush_out = floating && (wave.mode & 0x80) == 0;
   LaneBuffer constants[n], result;
   const u32* sources[n];
@@ -146,6 +152,7 @@ __attribute__((noinline)) void packed_op(Wave& wave, const Step& step) {
     sources[k] = packed_source(wave, in, last == Last::destination && k == n - 1 ? in.dst : in.src[k], floating,
                                constants[k].low);
   alignas(64) u32 halves[2][half_lanes];
+  const HostRounding rounding(widened ? wave.mode >> 2 & 3 : 0);
   for (u32 h = 0; h < 2; h++) {
     LaneBuffer selected[n];
     Lanes lanes[n];
@@ -231,8 +238,7 @@ AMLM_CLONES u32 fma_for_f16_near(const u32* a, const u32* b, const u32* c, u32* 
 }
 
 bool mix_allowed(Wave& wave, const Instruction& in) {
-  if ((wave.mode & 0xf) != 0) wave.raise("not-executed", "v_fma_mix with another rounding mode than nearest even");
-  else if (in.omod != 0) wave.raise("undefined", "omod on v_fma_mix");
+  if (in.omod != 0) wave.raise("undefined", "omod on v_fma_mix");
   return !wave.faulted();
 }
 
@@ -243,6 +249,7 @@ void v_fma_mix_f32(Wave& wave, const Step& step) {
   const u32* a = mix_source(wave, in, 0, buffers[0].low);
   const u32* b = mix_source(wave, in, 1, buffers[1].low);
   const u32* c = mix_source(wave, in, 2, buffers[2].low);
+  const HostRounding rounding(wave.mode & 3);
   for (u32 i = 0; i < half_lanes; i++)
     result.low[i] = arith::bits(arith::fma(arith::as_f32(a[i]), arith::as_f32(b[i]), arith::as_f32(c[i])));
   if ((wave.mode & 0x20) == 0)
@@ -261,6 +268,7 @@ void v_fma_mix_half(Wave& wave, const Step& step) {
   const u32* a = mix_source(wave, in, 0, buffers[0].low);
   const u32* b = mix_source(wave, in, 1, buffers[1].low);
   const u32* c = mix_source(wave, in, 2, buffers[2].low);
+  const HostRounding rounding(wave.mode >> 2 & 3);
   if (fma_for_f16_near(a, b, c, result.low) != 0) fma_for_f16(a, b, c, result.low);
   narrow_halves(result.low, result.low);
   if ((wave.mode & 0x80) == 0) flush_f16(result.low);

@@ -195,6 +195,60 @@ TEST_CASE("DS: pairs, strides, narrow forms, atomics, lane exchange") {
   }
 }
 
+TEST_CASE("DS conditional exchange: bit 31 says whether a dword is written, and is not") {
+  for (const Mode mode : {Mode::strict, Mode::fast}) {
+    const Outcome outcome = run_body(R"(
+      v_lshlrev_b32 v1, 3, v0
+      v_mov_b32 v2, 11
+      v_mov_b32 v3, 22
+      ds_store_b64 v1, v[2:3] offset:16
+      v_mov_b32 v4, 0x80000005
+      v_mov_b32 v5, 6
+      v_or_b32 v6, 4, v1
+      ds_condxchg32_rtn_b64 v[8:9], v6, v[4:5] offset:16
+      ds_load_b64 v[10:11], v1 offset:16
+      ds_nop
+      s_waitcnt lgkmcnt(0)
+      v_lshlrev_b32 v12, 4, v0
+      global_store_b128 v12, v[8:11], s[4:5])", {}, 32 * 4, mode, {.lds_bytes = 512});
+    CHECK(sentence(outcome) == "");
+    for (u32 lane = 0; lane < 32; ++lane)
+      CHECK(std::vector(&outcome.out[4 * lane], &outcome.out[4 * lane] + 4) == std::vector<u32>{11, 22, 5, 22});
+  }
+}
+
+TEST_CASE("GLOBAL loads and stores of consecutive lanes") {
+  for (const u32 lanes : {32u, 64u}) {
+    std::vector<u32> in(65);
+    for (u32 i = 0; i < in.size(); ++i) in[i] = 7 * i;
+    const Outcome outcome = run_body(R"(
+      global_load_addtid_b32 v1, s[6:7] offset:4
+      s_waitcnt vmcnt(0)
+      global_store_addtid_b32 v1, s[4:5])", in, 64, Mode::strict, {.lanes = lanes, .wave_lanes = lanes});
+    CHECK(sentence(outcome) == "");
+    for (u32 lane = 0; lane < lanes; ++lane) CHECK(outcome.out[lane] == 7 * (lane + 1));
+  }
+}
+
+TEST_CASE("a subvector loop runs for the low and the high lanes of a wave64") {
+  const Outcome outcome = run_body(R"(
+      s_mov_b32 s20, 0
+      v_mov_b32 v1, 0
+      s_subvector_loop_begin s21, .Lpast
+      .Lbody:
+      s_add_u32 s20, s20, 1
+      v_add_nc_u32 v1, s20, v1
+      s_subvector_loop_end s21, .Lbody
+      .Lpast:
+      v_lshlrev_b32 v2, 2, v0
+      s_atc_probe 0, s[4:5], 0
+      s_ttracedata_imm 1
+      s_cbranch_cdbguser .Lbody
+      global_store_b32 v2, v1, s[4:5])", {}, 64, Mode::strict, {.lanes = 64, .wave_lanes = 64});
+  CHECK(sentence(outcome) == "");
+  for (u32 lane = 0; lane < 64; ++lane) CHECK(outcome.out[lane] == 1 + lane / 32);
+}
+
 TEST_CASE("buffer accesses: raw, structured, swizzled, and out of range dword by dword") {
   for (const Mode mode : {Mode::strict, Mode::fast}) {
     std::vector<u32> in(32 * 4);
