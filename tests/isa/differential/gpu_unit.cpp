@@ -53,8 +53,14 @@ GpuUnit::GpuUnit(const Options& options, const std::string& source, const std::s
   const std::string c = options.directory + "/gpu.c", object = options.directory + "/gpu.o",
                     linked = options.directory + "/gpu.co";
   std::ofstream(c) << source;
-  run_command(fmt::format("{} -x c --target=amdgcn-amd-amdhsa -mcpu=gfx1151 -nogpulib -w -fwrapv -ffp-contract=off {} "
-                          "-include {} -c {} -o {}", options.clang, flags, options.prelude, c, object));
+  const std::string compile =
+      fmt::format("{} -x {} --target=amdgcn-amd-amdhsa -mcpu=gfx1151 -nogpulib -w -fwrapv -ffp-contract=off {} {} -c {} "
+                  "-o {}", options.clang, options.language, flags, options.includes, c, object);
+  if (options.on_crash == OnCrash::leave_empty) {
+    if (std::system((compile + " 2>/dev/null").c_str()) != 0) return;
+  } else {
+    run_command(compile);
+  }
   run_command(fmt::format("{} -shared {} -o {}", options.lld, object, linked));
   std::ifstream in(linked, std::ios::binary);
   const std::vector<u8> elf((std::istreambuf_iterator<char>(in)), {});
@@ -72,7 +78,27 @@ GpuUnit::GpuUnit(const Options& options, const std::string& source, const std::s
     const u8 access = u8((flag_bits & 1 ? access_execute : 0) | (flag_bits & 2 ? access_write : 0) | access_read);
     segments_.push_back({address, memory_bytes, access});
   }
+  relocate(elf);
   read_symbols(elf);
+  pristine_ = image_;
+}
+
+// .rela.dyn: R_AMDGPU_RELATIVE64 only, which is what a linked unit without outside symbols has.
+void GpuUnit::relocate(const std::vector<u8>& elf) {
+  const u64 table = get<u64>(elf, 0x28);
+  const u16 count = get<u16>(elf, 0x3c);
+  constexpr u32 rela = 4, header_bytes = 64, entry_bytes = 24, relative64 = 13;
+  for (u32 i = 0; i < count; ++i) {
+    const u64 section = table + i * header_bytes;
+    if (get<u32>(elf, section + 4) != rela) continue;
+    const u64 offset = get<u64>(elf, section + 24), size = get<u64>(elf, section + 32);
+    for (u64 at = offset; at < offset + size; at += entry_bytes) {
+      check(get<u32>(elf, at + 8) == relative64, "a relocation of a linked unit is relative");
+      const u64 place = get<u64>(elf, at), value = base_ + get<u64>(elf, at + 16);
+      check(place + sizeof value <= image_.size(), "a relocation inside the image");
+      std::memcpy(&image_[place], &value, sizeof value);
+    }
+  }
 }
 
 // Kernel descriptors, LLVM AMDGPUUsage "Kernel Descriptor": NAME.kd.
@@ -98,6 +124,13 @@ void GpuUnit::map_into(AddressSpace& space) const {
   for (const Segment& segment : segments_)
     space.insert({base_ + segment.address, segment.size_bytes, image_.data() + segment.address, nullptr, segment.access,
                   true, "code object"});
+}
+
+std::span<u32> GpuUnit::code() {
+  for (const Segment& segment : segments_)
+    if (segment.access & access_execute)
+      return {reinterpret_cast<u32*>(image_.data() + segment.address), segment.size_bytes / 4};
+  return {};
 }
 
 const GpuKernel& GpuUnit::kernel(const std::string& name) const {

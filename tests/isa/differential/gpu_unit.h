@@ -1,6 +1,7 @@
 // One translation unit compiled by clang for gfx1151, linked, and loaded into an address space.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -8,10 +9,15 @@
 
 namespace amlm::isa::differential {
 
+// What to do when clang fails: its back end crashes on a few of csmith's programs.
+enum class OnCrash { abort, leave_empty };
+
 struct Options {
   std::string directory;           // for sources and objects
-  std::string prelude;             // path of prelude.h
+  std::string includes;            // "-include prelude.h", "-I directory"
   std::string clang, lld;
+  std::string language = "c";
+  OnCrash on_crash = OnCrash::abort;
 };
 
 struct GpuKernel {
@@ -25,20 +31,26 @@ struct GpuKernel {
 
 class GpuUnit {
  public:
-  // Aborts with the compiler's words when `source` does not compile. `flags`: "-O2 -mwavefrontsize64".
+  // `flags`: "-O2 -mwavefrontsize64".
   GpuUnit(const Options& options, const std::string& source, const std::string& flags);
   void map_into(AddressSpace& space) const;
   const std::vector<GpuKernel>& kernels() const { return kernels_; }
   const GpuKernel& kernel(const std::string& name) const;
   u8* at(u64 offset) { return image_.data() + offset; }
   u64 base() const { return base_; }
+  bool empty() const { return kernels_.empty(); }
+  std::span<u32> code();           // the executable segment
+  // Code and variables as they were before the first run.
+  void reset() { image_ = pristine_; }
 
  private:
   struct Segment { u64 address, size_bytes; u8 access; };
+  void relocate(const std::vector<u8>& elf);
   void read_symbols(const std::vector<u8>& elf);
 
   static constexpr u64 base_ = 0x7e0000000000;
   mutable std::vector<u8> image_;
+  std::vector<u8> pristine_;
   std::vector<Segment> segments_;
   std::vector<GpuKernel> kernels_;
 };

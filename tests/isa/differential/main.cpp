@@ -8,13 +8,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <span>
 
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "isa/tables.h"
+#include "tests/isa/differential/device.h"
 #include "tests/isa/differential/generator.h"
 #include "tests/isa/differential/gpu_unit.h"
 
@@ -62,8 +61,8 @@ class HostUnit {
     library_ = fmt::format("{}/host{}.so", options.directory, serial_++);
     std::ofstream(c) << source;
     run_command(fmt::format("{} -x c -std=gnu17 -O1 -w -fPIC -shared -fwrapv -ffp-contract=off -mfma -mf16c -mavx2 "
-                            "-Xclang -ffloat16-excess-precision=none -include {} {} -o {} -lm", options.clang,
-                            options.prelude, c, library_));
+                            "-Xclang -ffloat16-excess-precision=none {} {} -o {} -lm", options.clang,
+                            options.includes, c, library_));
     handle_ = dlopen(library_.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle_) std::fprintf(stderr, "%s\n", dlerror());
     check(handle_, "the x86 side loads");
@@ -86,73 +85,19 @@ class HostUnit {
   void* handle_ = nullptr;
 };
 
-constexpr u64 in_va = 0x7d0000000000, uni_va = 0x7d0000100000, out_va = 0x7d0000200000, sum_va = 0x7d0000300000,
-              arguments_va = 0x7d0000400000, zero_va = 0x7d0000500000, scratch_va = 0x7d0001000000;
-constexpr u32 scratch_lane_bytes = 16384, scratch_waves = 16;
+constexpr u64 in_va = 0x7d0000000000, uni_va = 0x7d0000100000, out_va = 0x7d0000200000, sum_va = 0x7d0000300000;
 
-// Enabled user SGPRs in their order (AMDGPUUsage, "Initial Kernel Execution State").
-void set_user_data(Dispatch& dispatch, const GpuKernel& kernel) {
-  u32 at = 0;
-  const auto put = [&](u32 bit, u64 value, u32 count) {
-    if (!(kernel.properties >> bit & 1)) return;
-    for (u32 i = 0; i < count; ++i) dispatch.user_data[at++] = u32(value >> 32 * i);
-  };
-  check(!(kernel.properties & 1), "no private segment buffer on gfx11");
-  put(1, zero_va, 2);                // dispatch packet
-  put(2, zero_va, 2);                // queue
-  put(3, arguments_va, 2);
-  put(4, 0, 2);                      // dispatch id
-  put(5, 0, 2);                      // flat scratch init
-  put(6, kernel.private_bytes, 1);
+RunReport run_on(Device& device, GpuUnit& unit, const std::string& kernel, Memory& memory, Mode mode, u64 seed) {
+  AddressSpace space;
+  Buffers buffers;
+  buffers.map(space, in_va, memory.in, access_read, "in");
+  buffers.map(space, uni_va, memory.uni, access_read, "uniform");
+  buffers.map(space, out_va, memory.out, access_write, "out");
+  buffers.map(space, sum_va, memory.sum, access_read | access_write, "sum");
+  return device.run(unit, unit.kernel(kernel), space,
+                    {.groups = groups, .group_lanes = group_lanes, .shared_bytes = shared_bytes,
+                     .arguments = {in_va, uni_va, out_va, sum_va}, .mode = mode, .seed = seed});
 }
-
-class Gpu {
- public:
-  RunReport run(const GpuUnit& unit, const GpuKernel& kernel, Memory& memory, Mode mode, u64 seed) {
-    AddressSpace space;
-    unit.map_into(space);
-    std::vector<u64> arguments(64);
-    arguments[0] = in_va;
-    arguments[1] = uni_va;
-    arguments[2] = out_va;
-    arguments[3] = sum_va;
-    scratch_.resize(u64(scratch_waves) * 64 * scratch_lane_bytes);
-    std::vector<u8> zeros(4096);
-    std::vector<std::vector<ShadowDword>> shadows;
-    const auto map = [&](u64 va, auto& data, u8 access, const char* label) {
-      const u64 bytes = data.size() * sizeof(data[0]);
-      shadows.emplace_back(bytes / 4 + 1);
-      space.insert({va, bytes, reinterpret_cast<u8*>(data.data()), shadows.back().data(), access, true, label});
-    };
-    map(in_va, memory.in, access_read, "in");
-    map(uni_va, memory.uni, access_read, "uniform");
-    map(out_va, memory.out, access_write, "out");
-    map(sum_va, memory.sum, access_read | access_write, "sum");
-    map(arguments_va, arguments, access_read, "arguments");
-    map(zero_va, zeros, access_read, "packet");
-    space.insert({scratch_va, scratch_.size(), scratch_.data(), nullptr, access_read | access_write, true, "scratch"});
-
-    Dispatch dispatch;
-    dispatch.code_va = unit.base() + kernel.code_offset;
-    dispatch.groups = {groups, 1, 1};
-    dispatch.group_lanes = {group_lanes, 1, 1};
-    dispatch.wave_lanes = kernel.properties >> 10 & 1 ? 32 : 64;
-    dispatch.rsrc1 = kernel.rsrc1;
-    dispatch.rsrc2 = kernel.rsrc2 | (kernel.lds_bytes + shared_bytes + 511) / 512 << 15;
-    dispatch.rsrc3 = kernel.rsrc3;
-    dispatch.scratch_base = scratch_va;
-    dispatch.scratch_wave_bytes = dispatch.wave_lanes * scratch_lane_bytes;
-    dispatch.scratch_waves = scratch_waves;
-    dispatch.label = kernel.name;
-    set_user_data(dispatch, kernel);
-    executor_.forget();
-    return executor_.run(dispatch, space, {}, {.mode = mode, .seed = seed, .instruction_limit = 50'000'000});
-  }
-
- private:
-  Executor executor_;
-  std::vector<u8> scratch_;
-};
 
 struct Arguments {
   u64 seed = 1;
@@ -181,32 +126,19 @@ void report(const Program& program, const std::string& flags, const Memory& host
 }
 
 // Turns xor into or in the machine code; how many of the programs then differ from x86?
-u32 canary(GpuUnit& unit, Gpu& gpu, const std::vector<Program>& programs, const std::vector<Memory>& expected) {
+u32 canary(GpuUnit& unit, Device& gpu, const std::vector<Program>& programs, const std::vector<Memory>& expected) {
   u32 noticed = 0;
+  plant_mistake(unit);
   for (u32 p = 0; p < programs.size(); ++p) {
-    const GpuKernel& kernel = unit.kernel(programs[p].name);
-    auto* words = reinterpret_cast<u32*>(unit.at(kernel.code_offset));
-    const u32 count = kernel.code_bytes / 4;
-    const std::vector<u32> original(words, words + count);
-    for (u32 i = 0; i < count;) {
-      auto in = decode(std::span(words + i, count - i));
-      if (!in) break;
-      std::array<u32, 3> patched;
-      if (in->opcode == Opcode::v_xor_b32 || in->opcode == Opcode::s_xor_b32) {
-        in->opcode = in->opcode == Opcode::v_xor_b32 ? Opcode::v_or_b32 : Opcode::s_or_b32;
-        if (encode(*in, patched) == in->size_dw) std::copy_n(patched.begin(), in->size_dw, words + i);
-      }
-      i += in->size_dw;
-    }
     Memory memory = inputs(programs[p].seed);
-    const RunReport run = gpu.run(unit, kernel, memory, Mode::fast, 1);
+    const RunReport run = run_on(gpu, unit, programs[p].name, memory, Mode::fast, 1);
     noticed += !run.fault && !(memory == expected[p]);
-    std::copy(original.begin(), original.end(), words);
   }
+  unit.reset();
   return noticed;
 }
 
-Tally compare_batch(const Options& options, const Arguments& arguments, const std::vector<Program>& programs, Gpu& gpu,
+Tally compare_batch(const Options& options, const Arguments& arguments, const std::vector<Program>& programs, Device& gpu,
                     bool with_canary) {
   Tally tally;
   std::vector<Memory> expected;
@@ -225,7 +157,7 @@ Tally compare_batch(const Options& options, const Arguments& arguments, const st
     for (u32 p = 0; p < programs.size(); ++p) {
       for (const Mode mode : {Mode::fast, Mode::strict}) {
         Memory memory = inputs(programs[p].seed);
-        const RunReport run = gpu.run(unit, unit.kernel(programs[p].name), memory, mode, programs[p].seed);
+        const RunReport run = run_on(gpu, unit, programs[p].name, memory, mode, programs[p].seed);
         ++tally.compared;
         tally.faults += run.fault.has_value();
         if (!run.fault && memory == expected[p]) continue;
@@ -269,10 +201,10 @@ int main(int argc, char** argv) {
   const Arguments arguments = parse(argc, argv);
   char directory[] = "/tmp/amlm-differential-XXXXXX";
   check(mkdtemp(directory), "a temporary directory");
-  const Options options{.directory = directory, .prelude = AMLM_PRELUDE, .clang = AMLM_CLANG, .lld = AMLM_LLD};
+  const Options options{.directory = directory, .includes = "-include " AMLM_PRELUDE, .clang = AMLM_CLANG, .lld = AMLM_LLD};
   std::printf("differential: seed %llu, %u programs, levels %s%s\n", static_cast<unsigned long long>(arguments.seed),
               arguments.programs, arguments.levels.c_str(), arguments.wave64 ? ", wave64" : "");
-  Gpu gpu;
+  Device gpu;
   Tally total;
   for (u32 done = 0; done < arguments.programs; done += batch_programs) {
     std::vector<Program> programs;
