@@ -177,12 +177,12 @@ __attribute__((amdgpu_kernel)) void packet(GLOBAL int* y) {
     built = subprocess.run([clang, '--target=amdgcn-amd-amdhsa', '-mcpu=gfx1151', '-O1', '-g', '-nogpulib', '-ffreestanding',
                             '-fuse-ld=lld-19', '-mcode-object-version=5', '-o', bench.path('scratch.co'), source],
                            capture_output=True, text=True)
-    run = ('asm', bench.path('scratch.co'), '--run', '--device', 'virtual', '--grid', '1', '--group', '64')
+    run = ('asm', bench.path('scratch.co'), '--run', '--device', 'virtual', '--grid', '3', '--group', '64')
     y = bench.path('y')
-    done = call(bench.amlm, *run, '--kernel', 'squares', '--arg', 'buf:256=iota', '--arg', 'buf:256', '--dump', f'1:{y}',
+    done = call(bench.amlm, *run, '--kernel', 'squares', '--arg', 'buf:768=iota', '--arg', 'buf:768', '--dump', f'1:{y}',
                 mode='strict')
-    values = struct.unpack('64i', open(y, 'rb').read()) if done.returncode == 0 else ()
-    expect('a kernel with scratch runs', values == tuple(i * (i & 15) for i in range(64)) and
+    values = struct.unpack('192i', open(y, 'rb').read()) if done.returncode == 0 else ()
+    expect('a kernel with scratch runs', values == tuple(i * (i & 15) for i in range(192)) and
            'of scratch a lane' in done.stdout, built.stderr + told(done))
     done = call(bench.amlm, *run, '--kernel', 'packet', '--arg', 'buf:4')
     bench.refuses('a kernel that wants a dispatch packet', 1, done, 'packet wants a dispatch packet pointer')
