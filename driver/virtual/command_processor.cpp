@@ -1,83 +1,25 @@
 #include "driver/virtual/command_processor.h"
 
-#include <stdio.h>
-
 #include <random>
-#include <thread>
+
+#include "driver/virtual/context.h"
 
 namespace amlm::vgpu {
 
 namespace {
 
 constexpr u32 ib_pad_dw = 8;                  // HW_IP_INFO.ib_size_alignment: 32 bytes
-constexpr u64 ib_start_alignment = 32;
-constexpr u32 max_ib_dw = 0xfffff;            // INDIRECT_BUFFER.IB_SIZE
 constexpr u32 gcr_mem_sync = 0xc3b1;          // what the kernel emits for AMDGPU_IB_FLAG_EMIT_MEM_SYNC (driver.md 3.3)
 
 }  // namespace
 
-std::string hex(u64 value) {
-  char text[20];
-  snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-  return text;
-}
-
 CommandProcessor::CommandProcessor(Gpu& gpu, Job& job, u64 start_ns)
-    : gpu_(gpu), job_(job), vm_(*job.vm), strict_(gpu.config.mode == isa::Mode::strict), start_ns_(start_ns),
-      modelled_ns_(job.stall_ns) {
+    : FrontEnd(gpu, job, start_ns, gpu.config.ib_padding ? ib_pad_dw : 1),
+      strict_(gpu.config.mode == isa::Mode::strict), is_graphics_(job.ip == graphics_ip) {
   std::mt19937_64 random(gpu.config.seed + job.number);
   for (u32& value : sh_) value = u32(random());
   const std::lock_guard executing(vm_.executing);
-  if (job.starts_idle) vm_.caches.completed = vm_.caches.issued;
   if (!job.ibs.empty() && (job.ibs[0].flags & AMDGPU_IB_FLAG_EMIT_MEM_SYNC)) invalidate(gcr_mem_sync);
-}
-
-CommandProcessor::Status CommandProcessor::run() {
-  moved_ = false;
-  const u64 timeout_ms = gpu_.config.job_timeout_ms;
-  while (true) {
-    while (vm_.wanted.load(std::memory_order_relaxed)) std::this_thread::yield();
-    const std::lock_guard executing(vm_.executing);
-    if (at_ == words_.size()) {
-      if (next_ib_ == job_.ibs.size()) return Status::done;
-      if (!next_ib()) return Status::failed;
-      continue;
-    }
-    const Step step = execute();
-    if (failed_ || step == Step::stop) return Status::failed;
-    if (step == Step::again) return Status::blocked;
-    moved_ = true;
-    if (timeout_ms && modelled_ns_ > timeout_ms * 1'000'000) {
-      fault("job-timeout", "the job has taken " + std::to_string(modelled_ns_ / 1'000'000) +
-                               " modelled ms, the kernel's job timeout is " +
-                               std::to_string(timeout_ms) + " ms");
-      return Status::failed;
-    }
-  }
-}
-
-bool CommandProcessor::next_ib() {
-  const Ib ib = job_.ibs[next_ib_++];
-  return enter(ib.va, ib.size_dw, "the submission's indirect buffer");
-}
-
-bool CommandProcessor::enter(u64 va, u32 size_dw, const char* how) {
-  packet_name_ = how;
-  ib_va_ = va;
-  at_ = 0;
-  words_.clear();
-  if (size_dw > max_ib_dw)
-    return fault("ib-size", "has " + std::to_string(size_dw) + " dwords: the packet that starts it holds 20 bits of them"),
-           false;
-  if (va % ib_start_alignment)
-    return fault("ib-alignment", "starts at " + hex(va) + ", not at a multiple of 32 bytes"), false;
-  if (gpu_.config.ib_padding && size_dw % ib_pad_dw)
-    return fault("ib-padding", "has " + std::to_string(size_dw) + " dwords: not padded to a multiple of 8"), false;
-  std::vector<u32> words(size_dw);
-  if (size_dw && !read(va, words.data(), u64(size_dw) * 4, {.checked = false})) return false;
-  words_ = std::move(words);
-  gpu_.counters.indirect_buffer(va, words_);
-  return true;
 }
 
 CommandProcessor::Handler CommandProcessor::handler_of(u32 opcode) const {
@@ -87,6 +29,8 @@ CommandProcessor::Handler CommandProcessor::handler_of(u32 opcode) const {
       {pm4::DispatchIndirect::opcode, &CommandProcessor::dispatch_indirect},
       {pm4::AtomicMem::opcode, &CommandProcessor::atomic_mem},
       {pm4::CondExec::opcode, &CommandProcessor::cond_exec},
+      {pm4::ClearState::opcode, &CommandProcessor::nop},   // nothing here has a context register
+      {pm4::ContextControl::opcode, &CommandProcessor::context_control},
       {pm4::WriteData::opcode, &CommandProcessor::write_data},
       {pm4::WaitRegMem::opcode, &CommandProcessor::wait_reg_mem},
       {pm4::IndirectBuffer::opcode, &CommandProcessor::indirect_buffer},
@@ -111,6 +55,7 @@ CommandProcessor::Step CommandProcessor::execute() {
   if (packet.problem)
     return fault("bad-packet", std::string(packet.problem) + " (header " + hex(packet.header) + ")");
   if (packet.predicate) return fault("bad-packet", "is predicated, and nothing on this queue sets a predicate");
+  if (refuse_for_ring(packet) == Step::stop) return Step::stop;
   const bool release_or_wait = packet.opcode == pm4::ReleaseMem::opcode || packet.opcode == pm4::WaitRegMem::opcode;
   if (packet.shader_type && release_or_wait)
     return fault("bad-packet", "has SHADER_TYPE set, which hangs gfx11 on this packet (driver.md 0b.7)");
@@ -121,6 +66,25 @@ CommandProcessor::Step CommandProcessor::execute() {
   const Step step = (this->*handler)(packet.body);
   if (step == Step::next && packet.opcode != pm4::IndirectBuffer::opcode) at_ += length;
   return step;
+}
+
+// Draws are refused on both kinds of ring (driver/tables).
+CommandProcessor::Step CommandProcessor::refuse_for_ring(const ParsedPacket& packet) {
+  const bool dispatches = packet.opcode == pm4::DispatchDirect::opcode || packet.opcode == pm4::DispatchIndirect::opcode;
+  if (is_graphics_ && dispatches && !packet.shader_type)
+    return fault("bad-packet", "without SHADER_TYPE on a graphics ring: the dispatch is a compute one");
+  const bool is_graphics_state = packet.opcode == pm4::ContextControl::opcode || packet.opcode == pm4::ClearState::opcode;
+  if (!is_graphics_ && is_graphics_state)
+    return fault("bad-packet", "is a graphics ring's");
+  return Step::next;
+}
+
+// Registers are neither loaded from memory nor shadowed there.
+CommandProcessor::Step CommandProcessor::context_control(std::span<const u32> body) {
+  const auto packet = pm4::ContextControl::read(body);
+  if (packet.load || packet.shadow)
+    return fault("unsupported-packet", "asks for registers to be loaded or shadowed, which is not modelled");
+  return Step::next;
 }
 
 // On a compute queue an indirect buffer can only go over to another, never call one (RADV says so of PAL).
@@ -182,21 +146,6 @@ CommandProcessor::Step CommandProcessor::set_registers(RegisterSpace space, u32 
     }
   }
   return Step::next;
-}
-
-void CommandProcessor::report_endless_wait() {
-  fault("job-timeout",
-        "was not satisfied within the job timeout of " + std::to_string(gpu_.config.job_timeout_ms) + " ms");
-}
-
-CommandProcessor::Step CommandProcessor::fault(const char* kind, const std::string& what, u64 address) {
-  if (failed_) return Step::stop;              // the first one is the reason
-  failed_ = true;
-  const u64 va = ib_va_ + at_ * 4;
-  gpu_.faults.report({.sentence = std::string(packet_name_) + " at " + hex(va) + " (dword " + std::to_string(at_) +
-                                  " of its IB): " + what,
-                      .kind = kind, .address = address, .packet_va = va});
-  return Step::stop;
 }
 
 }  // namespace amlm::vgpu

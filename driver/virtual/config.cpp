@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 namespace amlm::vgpu {
 
 void fatal(const std::string& sentence) {
@@ -41,6 +43,17 @@ void read_kernel(Config& config) {
   else if (name.empty() || !timeout.empty()) config.lockup_timeout = std::to_string(config.job_timeout_ms);
 }
 
+void choose_rings(Config& config) {
+  std::string rest = text("AMLM_VGPU_RINGS");
+  while (!rest.empty()) {
+    const std::string ring = rest.substr(0, rest.find(','));
+    rest.erase(0, std::min(rest.size(), ring.size() + 1));
+    if (ring == "gfx") config.graphics_ring = true;
+    else if (ring == "sdma") config.sdma_ring = true;
+    else if (ring != "compute") fatal("AMLM_VGPU_RINGS names \"" + ring + "\": there are compute, gfx and sdma");
+  }
+}
+
 }  // namespace
 
 Config config_from_environment() {
@@ -58,6 +71,7 @@ Config config_from_environment() {
   number("AMLM_VGPU_THREADS", threads);
   number("AMLM_VGPU_PRIMARY", primary);
   number("AMLM_VGPU_IB_PADDING", padding);
+  choose_rings(config);
   config.ib_padding = padding != 0;
   config.host_threads = u32(threads);
   config.primary_node = primary != 0;

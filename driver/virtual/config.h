@@ -20,6 +20,7 @@ struct Config {
   std::string firmware;                 // AMLM_VGPU_FIRMWARE: versions to pretend, mes=0x83,mec=24
   u32 host_threads = 0;                 // AMLM_VGPU_THREADS; 0 = all cores
   bool ib_padding = true;               // AMLM_VGPU_IB_PADDING=0: sizes that are not a multiple of 8 dwords pass
+  bool graphics_ring = false, sdma_ring = false;   // AMLM_VGPU_RINGS=compute,gfx,sdma: compute is always there
   bool primary_node = false;            // AMLM_VGPU_PRIMARY=1: /dev/dri/card0 too, as igt wants
   std::string faults_path;              // AMLM_VGPU_FAULTS: JSON lines
   std::string counters_path;            // AMLM_VGPU_COUNTERS: JSON, written at exit

@@ -18,8 +18,13 @@ struct Context {
   EntityPtr entity(u32 ip, u32 ring);
 };
 
-// How many rings of an IP a client may name (HW_IP_INFO.available_rings): this device has compute queues only.
-inline constexpr u32 compute_ip = 1, compute_rings = 4;
-inline u32 ring_count(u32 ip) { return ip == compute_ip ? compute_rings : 0; }
+// How many rings of an IP a client may name (HW_IP_INFO.available_rings, AMLM_VGPU_RINGS), and how many indirect
+// buffers one of its jobs may have.
+inline constexpr u32 graphics_ip = 0, compute_ip = 1, sdma_ip = 2, compute_rings = 4;
+u32 ring_count(u32 ip);
+inline constexpr u32 max_ibs(u32 ip) {
+  constexpr u32 limits[] = {192, 125, 49};      // driver.md 3.2; IPs without rings say 0
+  return ip < std::size(limits) ? limits[ip] : 0;
+}
 
 }  // namespace amlm::vgpu

@@ -92,17 +92,28 @@ Facts assumed_facts() {
   compute.ip_discovery_version = 0x0b0501;
   // Mesa takes the chip's generation from the graphics IP even where that has no ring, and then uses compute alone.
   uapi::HwIpInfo graphics = compute;
-  graphics.available_rings = 0;
+  graphics.available_rings = (1u << ring_count(graphics_ip)) - 1;
   facts.hw_ip = {{.type = AMDGPU_HW_IP_GFX, .name = "gfx", .count = 1, .raw = bytes(graphics)},
                  {.type = AMDGPU_HW_IP_COMPUTE, .name = "compute", .count = 1, .raw = bytes(compute)}};
+  if (ring_count(sdma_ip)) {
+    uapi::HwIpInfo sdma{};
+    sdma.version_major = 6;
+    sdma.version_minor = 1;
+    sdma.ib_start_alignment = 256;
+    sdma.ib_size_alignment = 4;
+    sdma.available_rings = (1u << ring_count(sdma_ip)) - 1;
+    sdma.ip_discovery_version = 0x060101;
+    facts.hw_ip.push_back({.type = AMDGPU_HW_IP_DMA, .name = "sdma", .count = 1, .raw = bytes(sdma)});
+  }
   // ~ versions of gfx1150; MES 0x80 is the one that users of gfx1151 are told to have (driver.md 3.8).
   facts.firmware = {{AMDGPU_INFO_FW_GFX_ME, "ME", 29, 35},   {AMDGPU_INFO_FW_GFX_PFP, "PFP", 39, 35},
                     {AMDGPU_INFO_FW_GFX_MEC, "MEC", 24, 35}, {AMDGPU_INFO_FW_GFX_RLC, "RLC", 1, 1},
                     {AMDGPU_INFO_FW_SMC, "SMC", 1, 0},       {AMDGPU_INFO_FW_SDMA, "SDMA", 1, 0},
                     {0x19, "MES_KIQ", 0x6c, 1},              {0x1a, "MES", 0x80, 1},
                     {0x1b, "IMU", 1, 0}};
-  const u32 max_ibs[AMDGPU_HW_IP_NUM] = {192, 125, 49};   // driver.md 3.2; IPs without rings say 0
-  facts.max_ibs = bytes(max_ibs);
+  u32 most_ibs[AMDGPU_HW_IP_NUM] = {};
+  for (u32 ip = 0; ip < AMDGPU_HW_IP_NUM; ++ip) most_ibs[ip] = max_ibs(ip);
+  facts.max_ibs = bytes(most_ibs);
   return facts;
 }
 
@@ -164,6 +175,12 @@ Facts load_facts() {
 }
 
 }  // namespace
+
+u32 ring_count(u32 ip) {
+  const Config& config = Gpu::instance().config;
+  if (ip == compute_ip) return compute_rings;
+  return (ip == graphics_ip && config.graphics_ring) || (ip == sdma_ip && config.sdma_ring) ? 1 : 0;
+}
 
 const Facts& gfx1151_facts() {
   static const Facts facts = load_facts();

@@ -30,6 +30,7 @@ struct Bo {
   isa::ShadowDword* shadow = nullptr;        // strict mode only
   bool is_user_memory = false;
   bool is_shared = false;                    // has a dma-buf or a global name
+  bool is_on_chip = false;                   // GDS, GWS, OA: a name without memory; the GPU may not reach it by address
   bool is_sparse = false;                    // what a PRT mapping shows where nothing is bound: zeroes
   u32 label = 0;                             // the handle it was made under, for messages
   u64 tiling = 0, metadata_flags = 0;

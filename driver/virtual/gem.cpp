@@ -15,6 +15,7 @@ namespace amlm::vgpu {
 
 namespace {
 
+constexpr u64 on_chip_domains = AMDGPU_GEM_DOMAIN_GDS | AMDGPU_GEM_DOMAIN_GWS | AMDGPU_GEM_DOMAIN_OA;
 constexpr u64 allowed_flags = AMDGPU_GEM_CREATE_CPU_ACCESS_REQUIRED | AMDGPU_GEM_CREATE_NO_CPU_ACCESS |
                               AMDGPU_GEM_CREATE_CPU_GTT_USWC | AMDGPU_GEM_CREATE_VRAM_CLEARED |
                               AMDGPU_GEM_CREATE_VM_ALWAYS_VALID | AMDGPU_GEM_CREATE_EXPLICIT_SYNC |
@@ -49,10 +50,35 @@ bool is_file_mapping(u64 start, u64 size_bytes) {
   return false;
 }
 
+// Global data share, wave sync and ordered append: a client may hold some, and nothing on this device uses them.
+// Sizes: Linux gfx_v11_0_set_gds_init.
+int create_on_chip(Call& call, drm_amdgpu_gem_create& args) {
+  struct Part { u64 domain, units; };
+  constexpr Part parts[] = {{AMDGPU_GEM_DOMAIN_GDS, 4096}, {AMDGPU_GEM_DOMAIN_GWS, 64}, {AMDGPU_GEM_DOMAIN_OA, 16}};
+  const drm_amdgpu_gem_create_in in = args.in;
+  if (in.domain_flags & AMDGPU_GEM_CREATE_VM_ALWAYS_VALID) return -EINVAL;
+  u64 units = 0;
+  for (const Part& part : parts)
+    if (in.domains & part.domain) units = std::max(units, part.units);
+  if (in.bo_size > units) return -ENOMEM;
+  auto bo = std::make_shared<Bo>();
+  alignas(page_bytes) static u8 nothing[page_bytes];
+  bo->is_on_chip = true;
+  bo->host = nothing;
+  bo->size_bytes = (in.bo_size + page_bytes - 1) / page_bytes * page_bytes;
+  bo->alignment = in.alignment;
+  bo->domains = in.domains;
+  bo->flags = in.domain_flags | AMDGPU_GEM_CREATE_NO_CPU_ACCESS;
+  const u32 handle = bo->label = call.file.bos.add(bo);
+  args.out = {.handle = handle};
+  return 0;
+}
+
 }  // namespace
 
 Bo::~Bo() {
   Gpu& gpu = Gpu::instance();
+  if (is_on_chip) return;
   if (is_sparse) {
     real::munmap(host, size_bytes);
     return;
@@ -70,15 +96,12 @@ int gem_create(Call& call, void* data) {
   auto& args = *static_cast<drm_amdgpu_gem_create*>(data);
   const drm_amdgpu_gem_create_in in = args.in;
   if (in.domain_flags & ~allowed_flags) return -EINVAL;
-  if (in.domains & ~u64(AMDGPU_GEM_DOMAIN_CPU | AMDGPU_GEM_DOMAIN_GTT | AMDGPU_GEM_DOMAIN_VRAM)) {
-    if (!(in.domains & ~u64(AMDGPU_GEM_DOMAIN_MASK)))
-      return unsupported(call, "GEM_CREATE: GDS, GWS and OA memory is not modelled", EINVAL);
-    return -EINVAL;
-  }
+  if (in.domains & ~u64(AMDGPU_GEM_DOMAIN_MASK)) return -EINVAL;
   if (in.bo_size == 0) return -EINVAL;
   if (in.bo_size > call.gpu.config.gtt_bytes) return -ENOMEM;
   const u64 size = (in.bo_size + page_bytes - 1) / page_bytes * page_bytes;
   if (in.alignment > (1ull << 32) || (in.alignment & (in.alignment - 1))) return -EINVAL;
+  if (in.domains & on_chip_domains) return create_on_chip(call, args);
   if (!reserve(call.gpu, size)) return -ENOMEM;
   auto bo = std::make_shared<Bo>();
   bo->size_bytes = size;                       // from here on the destructor gives back what was reserved

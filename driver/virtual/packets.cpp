@@ -9,46 +9,7 @@ namespace {
 
 constexpr u32 event_cs_partial_flush = 7;
 
-// GL2's atomic operations, TC_OP of Mesa's sid.h and AMD's gfx enum headers; +0x20 = 64 bits, +0x40 = returns
-// nothing.
-enum AtomicOp : u32 {
-  atomic_swap = 0x07, atomic_cmpswap = 0x08, atomic_add = 0x0f, atomic_sub = 0x10, atomic_smin = 0x11,
-  atomic_umin = 0x12, atomic_smax = 0x13, atomic_umax = 0x14, atomic_and = 0x15, atomic_or = 0x16, atomic_xor = 0x17,
-  atomic_inc = 0x18, atomic_dec = 0x19,
-};
-
-bool combine(u32 op, u64 old, u64 data, u64 compare, bool wide, u64& result) {
-  const auto as_signed = [&](u64 value) { return wide ? i64(value) : i64(i32(value)); };
-  switch (op) {
-    case atomic_swap: result = data; return true;
-    case atomic_cmpswap: result = old == compare ? data : old; return true;
-    case atomic_add: result = old + data; return true;
-    case atomic_sub: result = old - data; return true;
-    case atomic_smin: result = as_signed(data) < as_signed(old) ? data : old; return true;
-    case atomic_umin: result = data < old ? data : old; return true;
-    case atomic_smax: result = as_signed(data) > as_signed(old) ? data : old; return true;
-    case atomic_umax: result = data > old ? data : old; return true;
-    case atomic_and: result = old & data; return true;
-    case atomic_or: result = old | data; return true;
-    case atomic_xor: result = old ^ data; return true;
-    case atomic_inc: result = old >= data ? 0 : old + 1; return true;
-    case atomic_dec: result = old == 0 || old > data ? data : old - 1; return true;
-    default: return false;
-  }
-}
-
-bool compare(u32 function, u32 value, u32 reference) {
-  using P = pm4::WaitRegMem;
-  switch (function) {
-    case P::always: return true;
-    case P::less: return value < reference;
-    case P::less_equal: return value <= reference;
-    case P::equal: return value == reference;
-    case P::not_equal: return value != reference;
-    case P::greater_equal: return value >= reference;
-    default: return value > reference;
-  }
-}
+constexpr u32 bit_gli = 1u << 0, bit_glk = 1u << 7, bit_glv = 1u << 8, bit_gl1 = 1u << 9, bit_gl2 = 1u << 14;
 
 }  // namespace
 
@@ -123,7 +84,7 @@ CommandProcessor::Step CommandProcessor::wait_reg_mem(std::span<const u32> body)
   if (va % 4) return fault("bad-packet", "address " + hex(va) + " is not a multiple of 4", va);
   u32 value = 0;
   if (!read(va, &value, 4, {.checked = false})) return Step::stop;
-  if (!compare(packet.function, value & packet.mask, packet.reference)) return Step::again;
+  if (!compare_values(packet.function, value & packet.mask, packet.reference)) return Step::again;
   if (const auto release = releases_.find(va); release != releases_.end()) {
     vm_.caches.completed = std::max(vm_.caches.completed, release->second.epoch);
     invalidate(release->second.gcr_bits);
@@ -204,10 +165,29 @@ CommandProcessor::Step CommandProcessor::atomic_mem(std::span<const u32> body) {
   if (va % size) return fault("bad-packet", "address " + hex(va) + " is not aligned", va);
   u64 old = 0, result = 0;
   if (!read(va, &old, size, {.checked = packet.command == 0})) return Step::stop;
-  if (!combine(op, old, packet.source_data & mask, packet.compare_data & mask, wide, result))
+  if (!combine_atomic(op, old, packet.source_data & mask, packet.compare_data & mask, wide, result))
     return fault("unsupported-packet", "atomic operation " + hex(packet.atomic) + " is not modelled");
   if (packet.command == 1 && old != (packet.compare_data & mask)) return Step::again;
   return write(va, &result, size, {.checked = packet.command == 0}) ? Step::next : Step::stop;
+}
+
+// GL1 stands between L2 and both vector and scalar caches; instructions come past it.
+void CommandProcessor::invalidate(u32 gcr_bits) {
+  CacheState& caches = vm_.caches;
+  if ((gcr_bits & bit_glv) && (gcr_bits & bit_gl1)) {
+    caches.visible_vector = caches.completed;
+    cpu_vector_ = true;
+  }
+  if ((gcr_bits & bit_glk) && (gcr_bits & bit_gl1)) {
+    caches.visible_scalar = caches.completed;
+    cpu_scalar_ = true;
+  }
+  if (gcr_bits & bit_gli) {
+    caches.visible_instruction = caches.completed;
+    cpu_instruction_ = true;
+    ++vm_.code_generation;
+  }
+  if (gcr_bits & bit_gl2) cpu_l2_ = true;
 }
 
 }  // namespace amlm::vgpu

@@ -10,10 +10,20 @@
 #include "driver/virtual/context.h"
 #include "driver/virtual/file.h"
 #include "driver/virtual/gpu.h"
+#include "driver/virtual/sdma.h"
 
 namespace amlm::vgpu {
 
-Job::Job() = default;
+namespace {
+
+std::unique_ptr<FrontEnd> front_end(Gpu& gpu, Job& job) {
+  if (job.ip == sdma_ip) return std::make_unique<SdmaEngine>(gpu, job, gpu.now_ns());
+  return std::make_unique<CommandProcessor>(gpu, job, gpu.now_ns());
+}
+
+}  // namespace
+
+Job::Job(u32 ip_type) : ip(ip_type) {}
 Job::~Job() = default;
 
 void Scheduler::push(const EntityPtr& entity, JobPtr job) {
@@ -75,17 +85,17 @@ bool Scheduler::step(const EntityPtr& entity, Lock& lock) {
     if (!all_signalled(job.dependencies)) return false;
     if (!begin(*entity)) return true;
   }
-  CommandProcessor& processor = *job.processor;
+  FrontEnd& processor = *job.processor;
   lock.unlock();
   const auto status = processor.run();
   lock.lock();
   gpu_.advance_to(processor.time_ns());
   if (job.cancelled) return cancel(*entity), true;
-  if (status == CommandProcessor::Status::done) {
+  if (status == FrontEnd::Status::done) {
     finish(*entity, 0);
     return true;
   }
-  if (status == CommandProcessor::Status::failed) {
+  if (status == FrontEnd::Status::failed) {
     fail(*entity);
     return true;
   }
@@ -120,7 +130,7 @@ bool Scheduler::begin(Entity& entity) {
     job.ended_by = action;
     return fail(entity), false;
   }
-  job.processor = std::make_unique<CommandProcessor>(gpu_, job, gpu_.now_ns());
+  job.processor = front_end(gpu_, job);
   return !job.cancelled;
 }
 

@@ -15,7 +15,7 @@
 
 namespace amlm::vgpu {
 
-class CommandProcessor;
+class FrontEnd;
 class Gpu;
 struct Bo;
 struct Context;
@@ -29,8 +29,9 @@ struct Ib {
 };
 
 struct Job {
-  Job();
+  explicit Job(u32 ip_type);
   ~Job();
+  const u32 ip;                               // of the ring that runs it
   std::vector<Ib> ibs;
   Fences dependencies;
   FencePtr scheduled = std::make_shared<Fence>(), finished = std::make_shared<Fence>();
@@ -41,7 +42,7 @@ struct Job {
   u64 sequence = 0;
   u64 number = 0;                             // of this process's jobs, from 1
   std::vector<std::shared_ptr<Bo>> buffers;   // kept alive until the job is done
-  std::unique_ptr<CommandProcessor> processor;
+  std::unique_ptr<FrontEnd> processor;
   bool starts_idle = false;                   // all earlier work of its VM is known to be done when it starts
   u64 blocked_since_ns = 0;                   // host time; 0 = not blocked
   bool begun = false;                         // it is on the hardware

@@ -12,7 +12,7 @@ namespace amlm::vgpu {
 
 namespace {
 
-constexpr u32 max_ib_dwords = 0xfffff, max_compute_ibs = 125, max_gang = 4;
+constexpr u32 max_ib_dwords = 0xfffff, max_gang = 4;
 constexpr u32 known_ib_flags = AMDGPU_IB_FLAG_CE | AMDGPU_IB_FLAG_PREAMBLE | AMDGPU_IB_FLAG_PREEMPT |
                                AMDGPU_IB_FLAG_TC_WB_NOT_INVALIDATE | AMDGPU_IB_FLAG_RESET_GDS_MAX_WAVE_ID |
                                AMDGPU_IB_FLAGS_SECURE | AMDGPU_IB_FLAG_EMIT_MEM_SYNC;
@@ -44,8 +44,9 @@ struct Submission {
 
 int add_ib(Submission& s, const drm_amdgpu_cs_chunk_ib& ib) {
   if (ib.ip_type >= AMDGPU_HW_IP_NUM || ib.ip_instance != 0) return -EINVAL;
-  if (ib.ip_type != compute_ip)
-    return unsupported(s.call, "CS for IP type " + std::to_string(ib.ip_type) + ": only compute rings run", EINVAL);
+  if (ring_count(ib.ip_type) == 0)
+    return unsupported(s.call, "CS for IP type " + std::to_string(ib.ip_type) +
+                                   ": it has no ring here (AMLM_VGPU_RINGS can add gfx and sdma)", EINVAL);
   if (ib.ring >= ring_count(ib.ip_type)) return -EINVAL;
   const EntityPtr entity = s.context->entity(ib.ip_type, ib.ring);
   if (entity->error) return entity->error;
@@ -59,7 +60,7 @@ int add_ib(Submission& s, const drm_amdgpu_cs_chunk_ib& ib) {
     s.parts.push_back({entity, {}});
     part = s.parts.end() - 1;
   }
-  if (part->ibs.size() == max_compute_ibs) return -EINVAL;
+  if (part->ibs.size() == max_ibs(ib.ip_type)) return -EINVAL;
   part->ibs.push_back({.va = canonical(ib.va_start), .size_dw = ib.ib_bytes / 4, .flags = ib.flags});
   s.leader = size_t(part - s.parts.begin());
   return 0;
@@ -68,7 +69,8 @@ int add_ib(Submission& s, const drm_amdgpu_cs_chunk_ib& ib) {
 int add_user_fence(Submission& s, const drm_amdgpu_cs_chunk_fence& fence) {
   if (s.user_fence) return -EINVAL;
   const BoPtr bo = s.call.file.bos.find(fence.handle);
-  if (!bo || bo->is_user_memory || bo->size_bytes != page_bytes || fence.offset > page_bytes - 8) return -EINVAL;
+  if (!bo || bo->is_user_memory || bo->is_on_chip) return -EINVAL;
+  if (bo->size_bytes != page_bytes || fence.offset > page_bytes - 8) return -EINVAL;
   s.user_fence = bo;
   s.user_fence_offset = fence.offset;
   return 0;
@@ -210,7 +212,7 @@ u64 queue(Submission& s) {
   std::rotate(s.parts.begin() + long(s.leader), s.parts.begin() + long(s.leader) + 1, s.parts.end());
   for (auto& part : s.parts) {
     const bool leads = &part == &s.parts.back();
-    auto job = std::make_unique<Job>();
+    auto job = std::make_unique<Job>(part.entity->ip);
     job->ibs = std::move(part.ibs);
     job->dependencies = s.dependencies;
     job->vm = s.call.file.vm;

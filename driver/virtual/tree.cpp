@@ -81,6 +81,9 @@ Plan make_plan(const Config& config) {
       {device + "/mem_info_gtt_total", std::to_string(config.gtt_bytes) + "\n"},
       {device + "/mem_info_vram_total", std::to_string(config.vram_bytes) + "\n"},
       {"sys/module/amdgpu/parameters/lockup_timeout", config.lockup_timeout + "\n"},
+      // Linux 6.13 on, amdgpu_show_reset_mask; per-queue reset on all 11.5 parts (driver.md 3.5)
+      {device + "/gfx_reset_mask", "full soft queue \n"}, {device + "/compute_reset_mask", "full queue \n"},
+      {device + "/sdma_reset_mask", "full \n"},
       {"sys/module/ttm/parameters/pages_limit", std::to_string(config.gtt_bytes / 4096) + "\n"},
       {"sys/class/drm/version", "drm 1.1.0 20060810\n"},
   };

@@ -1,7 +1,9 @@
 // The GPU's page tables, as a map of ranges. Checks: Linux amdgpu_gem_va_ioctl and amdgpu_vm_bo_map, driver.md 3.2.
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
+#include "driver/virtual/facts.h"
 #include "driver/virtual/handlers.h"
 #include "driver/virtual/real.h"
 
@@ -12,16 +14,23 @@ namespace {
 constexpr u64 lowest_va = 64 << 10;
 constexpr u64 hole_start = 0x0000'8000'0000'0000, hole_end = 0xffff'8000'0000'0000;
 constexpr u64 va_bits_end = 1ull << 48;
-constexpr u64 reserved_top = (64 << 10) + (2 << 20) + (2 << 20);   // trap handler, seq64, context save area
-
 constexpr u32 known_flags = AMDGPU_VM_DELAY_UPDATE | AMDGPU_VM_PAGE_READABLE | AMDGPU_VM_PAGE_WRITEABLE |
                             AMDGPU_VM_PAGE_EXECUTABLE | AMDGPU_VM_MTYPE_MASK | uapi::vm_page_noalloc;
+
+// The kernel keeps the top (trap handler, seq64, context save area) and says where it begins.
+u64 lowest_reserved_va() {
+  uapi::DeviceInfo device{};
+  const auto& raw = gfx1151_facts().dev_info;
+  memcpy(&device, raw.data(), std::min(sizeof device, raw.size()));
+  return device.high_va_max & (va_bits_end - 1);
+}
 
 isa::Mapping make_mapping(u64 va, const Vm::Row& row) {
   u8 access = 0;
   if (row.flags & AMDGPU_VM_PAGE_READABLE) access |= isa::access_read;
   if (row.flags & AMDGPU_VM_PAGE_WRITEABLE) access |= isa::access_write;
   if (row.flags & AMDGPU_VM_PAGE_EXECUTABLE) access |= isa::access_execute;
+  if (row.bo->is_on_chip) access = 0;
   return {.va = va,
           .size_bytes = row.size_bytes,
           .host = row.bo->host + row.offset,
@@ -131,7 +140,7 @@ int gem_va(Call& call, void* data) {
   if (args.va_address < lowest_va) return -EINVAL;
   if (args.va_address >= hole_start && args.va_address < hole_end) return -EINVAL;
   const u64 low = args.va_address & (va_bits_end - 1);
-  if (args.map_size > va_bits_end || low + args.map_size > va_bits_end - reserved_top) return -EINVAL;
+  if (args.map_size > va_bits_end || low + args.map_size > lowest_reserved_va()) return -EINVAL;
   const bool sparse = args.flags & AMDGPU_VM_PAGE_PRT;
   if (args.flags & ~(sparse ? u32(AMDGPU_VM_DELAY_UPDATE | AMDGPU_VM_PAGE_PRT) : known_flags)) return -EINVAL;
   if (args.operation < AMDGPU_VA_OP_MAP || args.operation > AMDGPU_VA_OP_REPLACE) return -EINVAL;

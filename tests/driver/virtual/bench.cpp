@@ -157,7 +157,7 @@ void Bench::load_code() {
 }
 
 Memory Bench::place(Stream s) {
-  s.pad();
+  if (ip != AMDGPU_HW_IP_DMA) s.pad();
   Memory ib = memory(std::max<u64>(page, (s.words.size() * 4 + page - 1) / page * page));
   memcpy(ib.words, s.words.data(), s.words.size() * 4);
   ibs_.push_back(ib);
@@ -165,7 +165,7 @@ Memory Bench::place(Stream s) {
 }
 
 i64 Bench::submit(Stream s, u32 ring, u32 flags, u32 ctx) {
-  s.pad();
+  if (ip != AMDGPU_HW_IP_DMA) s.pad();
   const u64 size_bytes = s.words.size() * 4;
   return submit_at(place(std::move(s)).va, size_bytes, ring, flags, ctx);
 }
@@ -174,7 +174,7 @@ i64 Bench::submit_at(u64 va, u64 size_bytes, u32 ring, u32 flags, u32 ctx) {
   drm_amdgpu_cs_chunk_ib data{};
   data.va_start = va;
   data.ib_bytes = u32(size_bytes);
-  data.ip_type = AMDGPU_HW_IP_COMPUTE;
+  data.ip_type = ip;
   data.ring = ring;
   data.flags = flags;
   drm_amdgpu_cs_chunk chunk{.chunk_id = AMDGPU_CHUNK_ID_IB, .length_dw = sizeof data / 4, .chunk_data = u64(&data)};
@@ -204,7 +204,7 @@ int Bench::wait(i64 sequence, u64 timeout_ns, u32 ring, u32 ctx) {
   drm_amdgpu_wait_cs args{};
   args.in.handle = u64(sequence);
   args.in.timeout = u64(now.tv_sec) * 1'000'000'000 + u64(now.tv_nsec) + timeout_ns;
-  args.in.ip_type = AMDGPU_HW_IP_COMPUTE;
+  args.in.ip_type = ip;
   args.in.ring = ring;
   args.in.ctx_id = ctx ? ctx : context;
   const int error = call(fd, DRM_IOCTL_AMDGPU_WAIT_CS, &args);

@@ -74,6 +74,7 @@ class Bench {
   int fd = -1;
   amdgpu_device_handle device = nullptr;
   u32 context = 0;
+  u32 ip = AMDGPU_HW_IP_COMPUTE;        // whose ring submit() and wait() use
   std::map<std::string, Kernel> kernels;
   Memory code;
 

@@ -67,6 +67,12 @@ TEST_CASE("sysfs is there by every road") {
   CHECK(errno == ENOENT);
 }
 
+TEST_CASE("sysfs says which resets there are") {
+  std::string text;
+  std::getline(std::ifstream("/sys/bus/pci/devices/0000:c5:00.0/compute_reset_mask"), text);
+  CHECK(text == "full queue ");
+}
+
 TEST_CASE("version names the virtual device") {
   const int fd = open("/dev/dri/renderD128", O_RDWR);
   drmVersionPtr version = drmGetVersion(fd);

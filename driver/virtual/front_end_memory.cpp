@@ -1,14 +1,12 @@
-// The command processor's own reads and writes. They go through L2, so that the shader caches above it do not
+// A front end's own reads and writes. They go through L2, so that the shader caches above it do not
 // matter to a read; what matters is whether the writer has been waited for.
 #include <string.h>
 
-#include "driver/virtual/command_processor.h"
+#include "driver/virtual/front_end.h"
 
 namespace amlm::vgpu {
 
 namespace {
-
-constexpr u32 bit_gli = 1u << 0, bit_glk = 1u << 7, bit_glv = 1u << 8, bit_gl1 = 1u << 9, bit_gl2 = 1u << 14;
 
 std::string nearest_text(const isa::AddressSpace& space, u64 va) {
   const isa::Mapping* nearest = space.nearest(va);
@@ -20,7 +18,7 @@ std::string nearest_text(const isa::AddressSpace& space, u64 va) {
 }  // namespace
 
 // The mapping that holds the whole range with the right access, or null after a fault.
-const isa::Mapping* CommandProcessor::reach(u64 va, u64 size, u8 access, const char* verb) {
+const isa::Mapping* FrontEnd::reach(u64 va, u64 size, u8 access, const char* verb) {
   const isa::Mapping* mapping = vm_.space.find(va);
   const std::string what = std::string(verb) + " of " + std::to_string(size) + " bytes at " + hex(va);
   const auto page_fault = [&](const char* kind, const std::string& why) {
@@ -39,7 +37,7 @@ const isa::Mapping* CommandProcessor::reach(u64 va, u64 size, u8 access, const c
   return mapping;
 }
 
-bool CommandProcessor::read(u64 va, void* target, u64 size, Order order) {
+bool FrontEnd::read(u64 va, void* target, u64 size, Order order) {
   const isa::Mapping* mapping = reach(va, size, isa::access_read, "read");
   if (!mapping) return false;
   if (order.checked && !check_order(*mapping, va, size, false)) return false;
@@ -47,7 +45,7 @@ bool CommandProcessor::read(u64 va, void* target, u64 size, Order order) {
   return true;
 }
 
-bool CommandProcessor::write(u64 va, const void* source, u64 size, Order order) {
+bool FrontEnd::write(u64 va, const void* source, u64 size, Order order) {
   const isa::Mapping* mapping = reach(va, size, isa::access_write, "write");
   if (!mapping) return false;
   if (order.checked && !order.end_of_pipe && !check_order(*mapping, va, size, true)) return false;
@@ -61,7 +59,7 @@ bool CommandProcessor::write(u64 va, const void* source, u64 size, Order order) 
 
 // Dispatches run on after the front end has gone past them: what one of them still reads or writes is not ours to
 // touch.
-bool CommandProcessor::check_order(const isa::Mapping& mapping, u64 va, u64 size, bool is_write) {
+bool FrontEnd::check_order(const isa::Mapping& mapping, u64 va, u64 size, bool is_write) {
   if (!mapping.shadow || size == 0) return true;
   const u32 completed = vm_.caches.completed;
   for (u64 dword = (va - mapping.va) / 4; dword <= (va - mapping.va + size - 1) / 4; ++dword) {
@@ -85,30 +83,11 @@ bool CommandProcessor::check_order(const isa::Mapping& mapping, u64 va, u64 size
 
 // A write gets a number of its own where that is exact: when no dispatch is in flight, or at the end of the pipe.
 // Between, it counts as old as what was last waited for, so that a reader is never accused wrongly.
-u32 CommandProcessor::write_epoch(bool end_of_pipe) {
+u32 FrontEnd::write_epoch(bool end_of_pipe) {
   CacheState& caches = vm_.caches;
   if (end_of_pipe) return ++caches.issued;
   if (caches.completed == caches.issued) return caches.completed = ++caches.issued;
   return caches.completed;
-}
-
-// GL1 stands between L2 and both vector and scalar caches; instructions come past it.
-void CommandProcessor::invalidate(u32 gcr_bits) {
-  CacheState& caches = vm_.caches;
-  if ((gcr_bits & bit_glv) && (gcr_bits & bit_gl1)) {
-    caches.visible_vector = caches.completed;
-    cpu_vector_ = true;
-  }
-  if ((gcr_bits & bit_glk) && (gcr_bits & bit_gl1)) {
-    caches.visible_scalar = caches.completed;
-    cpu_scalar_ = true;
-  }
-  if (gcr_bits & bit_gli) {
-    caches.visible_instruction = caches.completed;
-    cpu_instruction_ = true;
-    ++vm_.code_generation;
-  }
-  if (gcr_bits & bit_gl2) cpu_l2_ = true;
 }
 
 }  // namespace amlm::vgpu
