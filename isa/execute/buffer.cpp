@@ -29,6 +29,7 @@ bool buffer_lanes(Wave& wave, const Instruction& in, BufferLanes& lanes) {
     return false;
   }
   Descriptor& d = lanes.descriptor = descriptor_of(word);
+  if (!in.idxen && !d.add_lane) d.element_bytes = 0;           // ERRATA: swizzle-without-index
   lanes.scalar_offset = in.src[3].present() ? wave.scalar(in.src[3].code, in) : 0;
   static constexpr std::array<u32, half_lanes> zeros{};
   const u32* vgpr = in.src[0].present() ? wave.vgpr(in.src[0].vgpr()) : nullptr;

@@ -219,9 +219,11 @@ bool fetch_one(Wave& wave, const Step& step, const SourceInfo& s, Lanes& lanes, 
     if (is_64_bit(s.type)) sign_modify(buffer.high, 0x80000000, absolute, negate);
     else sign_modify(buffer.low, is_16_bit(s.type) ? 0x8000 : 0x80000000, absolute, negate);
   }
-  if (is_f32(s.type) && (wave.mode & 0x10) == 0) flush_f32(buffer.low);
-  if (is_f16(s.type) && (wave.mode & 0x40) == 0) flush_f16(buffer.low);
-  if (s.type == Type::F64 && (wave.mode & 0x40) == 0) flush_f64(buffer);
+  if ((wave.mode & 0x50) != 0x50 && !step.keeps_subnormals) {
+    if (is_f32(s.type) && (wave.mode & 0x10) == 0) flush_f32(buffer.low);
+    if (is_f16(s.type) && (wave.mode & 0x40) == 0) flush_f16(buffer.low);
+    if (s.type == Type::F64 && (wave.mode & 0x40) == 0) flush_f64(buffer);
+  }
   if (s.half) widen_halves(buffer.low, buffer.low);
   return true;
 }

@@ -73,7 +73,7 @@ void read(Wave& wave, const u32* address, u32 offset, u32* registers, u32 place 
   }
   for (u32 left = mask; left; left &= left - 1) {
     const u32 lane = u32(std::countr_zero(left));
-    const u8* from = lds_at(wave, u64(at[lane]) + offset, shape.bytes, LdsUse::read, lane, place);
+    const u8* from = lds_at(wave, at[lane] + offset, shape.bytes, LdsUse::read, lane, place);
     if (wave.faulted()) return;
     deposit<shape>(registers, lane, from ? from : zeros.data());
   }
@@ -90,7 +90,7 @@ void write(Wave& wave, const u32* address, u32 offset, const u32* registers, u32
   }
   for (u32 left = mask; left; left &= left - 1) {
     const u32 lane = u32(std::countr_zero(left));
-    u8* to = lds_at(wave, u64(address[lane]) + offset, shape.bytes, LdsUse::write, lane, place);
+    u8* to = lds_at(wave, address[lane] + offset, shape.bytes, LdsUse::write, lane, place);
     if (wave.faulted()) return;
     if (to) collect<shape>(registers, lane, to);
   }

@@ -45,7 +45,7 @@ void atomic(Wave& wave, const Step& step) {
   std::array<T, half_lanes> old{};
   for (u32 left = mask; left; left &= left - 1) {
     const u32 lane = u32(std::countr_zero(left));
-    if (!apply<Op, T>(wave, u64(address[lane]) + u32(in.offset), lane, data_of<T>(a, lane),
+    if (!apply<Op, T>(wave, address[lane] + u32(in.offset), lane, data_of<T>(a, lane),
                       b ? data_of<T>(b, lane) : T(0), old[lane])) return;
   }
   wave.counters->lds_bytes += u64(std::popcount(mask)) * sizeof(T);
@@ -65,9 +65,9 @@ void exchange_2addr(Wave& wave, const Step& step) {
   constexpr u32 unit = sizeof(T) * stride;
   for (u32 left = mask; left; left &= left - 1) {
     const u32 lane = u32(std::countr_zero(left));
-    if (!apply<atomic_ops::swap, T>(wave, u64(address[lane]) + u32(in.offset) * unit, lane, data_of<T>(a, lane), T(0),
+    if (!apply<atomic_ops::swap, T>(wave, address[lane] + u32(in.offset) * unit, lane, data_of<T>(a, lane), T(0),
                                     first[lane])) return;
-    if (!apply<atomic_ops::swap, T>(wave, u64(address[lane]) + u32(in.offset1) * unit, lane, data_of<T>(b, lane), T(0),
+    if (!apply<atomic_ops::swap, T>(wave, address[lane] + u32(in.offset1) * unit, lane, data_of<T>(b, lane), T(0),
                                     second[lane], sizeof(T))) return;
   }
   wave.counters->lds_bytes += u64(std::popcount(mask)) * sizeof(T) * 2;

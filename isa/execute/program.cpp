@@ -50,10 +50,19 @@ bool is_vector_memory(Format format) {
   }
 }
 
+// A class test sees subnormals whatever MODE says (ERRATA: class-of-subnormals).
+bool is_class_test(Opcode opcode) {
+  using enum Opcode;
+  return opcode == v_cmp_class_f32 || opcode == v_cmp_class_f16 || opcode == v_cmp_class_f64 ||
+         opcode == v_cmpx_class_f32 || opcode == v_cmpx_class_f16 || opcode == v_cmpx_class_f64;
+}
+
 void note_f32s(Step& step) {
   const auto is_f32 = [](Type type) { return type == Type::F32 || type == Type::K_F32; };
   const OpInfo& row = info(step.in.opcode);
   step.f32_result = is_f32(row.dst[0].type);
+  step.keeps_subnormals = is_class_test(step.in.opcode);
+  if (step.keeps_subnormals) return;
   for (u32 k = 0; k < row.src.size(); ++k) step.f32_sources |= u8(is_f32(row.src[k].type)) << k;
 }
 

@@ -42,6 +42,7 @@ struct Step {
   bool whole_wave = false;        // vector, but called once, with half = 0
   bool plain = false;             // no modifier, DPP, opsel, omod, clamp: sources may be read in place
   u8 f32_sources = 0;             // bit k: src[k] is an f32, whose denormals MODE may flush
+  bool keeps_subnormals = false;  // reads them as they are whatever MODE says
   bool f32_result = false;
   Count count = Count::other;
   u8 scalar_result = code_null;   // SGPR that a vector step writes: each half of a wave64 its own word
