@@ -23,7 +23,7 @@ namespace amlm::isa {
 
 // A function compiled for AVX-512, called when has_avx512().
 #define AMLM_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
-bool has_avx512();
+bool has_avx512();   // of the host
 
 struct Half {
   f32 value;

@@ -77,6 +77,7 @@ std::optional<Fault> Workplace::run_group(u32 linear) {
     if (at[d] + 1 == dispatch.groups[d] && dispatch.partial_lanes[d]) lanes[d] = dispatch.partial_lanes[d];
   }
   group_.linear = linear;
+  wmma_factors_.forget();
   group_.barrier_interval = 0;
   group_.synchronised = false;
   random_ = Random(run_.options->seed * 0x2545f4914f6cdd1dull + linear);
@@ -108,6 +109,7 @@ void Workplace::start_wave(u32 index, std::array<u32, 3> lanes) {
   wave.vgpr_count = (field(dispatch.rsrc1, 0, 6) + 1) * (wave.lanes == 32 ? 8 : 4);
   wave.group = &group_;
   wave.memory = &memory_;
+  wave.wmma_factors = &wmma_factors_;
   wave.index = index;
   wave.counters = &counters_;
   wave.pc = dispatch.code_va;

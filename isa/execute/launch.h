@@ -11,6 +11,7 @@
 #include "isa/execute/group_stores.h"
 #include "isa/execute/memory_unit.h"
 #include "isa/execute/program.h"
+#include "isa/execute/wmma_factors.h"
 
 namespace amlm::isa {
 
@@ -71,6 +72,7 @@ class Workplace {
   u32 thread_ = 0, threads_ = 1;
   Group group_;
   MemoryUnit memory_;
+  WmmaFactors wmma_factors_;
   Counters counters_;
   std::array<u64, count_kinds> counts_{};
   u64 cycles_ = 0;

@@ -150,6 +150,16 @@ Program::Program(u64 entry, const AddressSpace& space) {
     if (const auto next = index.find(step.next_pc); next != index.end()) step.next = &steps_[next->second];
     if (flow.has_target) step.target = &steps_[index.at(step.next_pc + i64(step.in.offset) * 4)];
   }
+  for (Step& step : steps_)
+    if (step.in.opcode == Opcode::v_wmma_f32_16x16x16_f16 && !ends_here(step)) link_wmma(step);
+}
+
+// Steps are linked forward only: the one to be told is found by its place.
+void Program::link_wmma(const Step& step) {
+  const Step* after = step.next;
+  while (after != nullptr && !ends_here(*after) && after->count == Count::wait) after = after->next;
+  if (after != nullptr && after->in.opcode == step.in.opcode && !ends_here(*after))
+    steps_[u32(after - steps_.data())].wmma_before = &step;
 }
 
 const Program& ProgramCache::at(u64 entry, const AddressSpace& space) {

@@ -21,6 +21,8 @@ class Program {
   const std::vector<Step>& steps() const { return steps_; }
 
  private:
+  void link_wmma(const Step& step);
+
   std::vector<Step> steps_;
   std::vector<StepCheck> checks_;
 };

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "isa/execute/lanes.h"
 #include "isa/execute/silicon_wmma.h"
 
 // Several copies of a function, the best for the host's CPU picked when the program starts. All give the same bits:
@@ -316,7 +317,7 @@ u32 dot2_f32(Factor factor, u32 a, u32 b, u32 c) {
 void dot2_f32(Factor factor, const u32* a, const u32* b, const u32* c, u32* out, u32 lanes) {
   alignas(64) u32 result[32];
   u32 special = factor == Factor::bf16 ? dot2_lanes_bf16(a, b, c, result)
-                : has_wmma_avx512()    ? dot2_f16_avx512(a, b, c, result)
+                : has_avx512()         ? dot2_f16_avx512(a, b, c, result)
                                        : dot2_lanes_f16(a, b, c, result);
   for (special &= lanes; special != 0; special &= special - 1) {
     const int lane = std::countr_zero(special);
@@ -339,7 +340,6 @@ u16 dot2_packed(Factor factor, u32 a, u32 b, u16 c, bool overflow_to_max) {
 }
 
 void wmma_f32(Factor factor, Matrix a, Matrix b, Matrix c, u32* const* d) {
-  if (factor == Factor::f16 && has_wmma_avx512() && wmma_f16_avx512(a, b, c, d)) return;
   if (factor == Factor::bf16 ? wmma_lanes_bf16(a, b, c, d) : wmma_lanes_f16(a, b, c, d)) return;
   u32 result[8][32];
   for (int v = 0; v < 8; v++)

@@ -2,132 +2,115 @@
 
 #if defined(__x86_64__)
 #include "isa/execute/host_vectors.h"
+#include "isa/execute/lanes.h"
 
-#define AMLM_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define AMLM_AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #define AMLM_AVX512_INLINE AMLM_AVX512 inline __attribute__((always_inline))
+#define AMLM_AVX512_VNNI_INLINE AMLM_AVX512_VNNI inline __attribute__((always_inline))
 
 namespace amlm::isa::silicon {
 namespace {
 
 constexpr int xor3 = 0x96;            // ternary logic tables: x ^ y ^ z,
 constexpr int and_or = 0xea;          // (x & y) | z,
-constexpr int xor_and = 0x28;         // (x ^ y) & z
+constexpr int xor_and = 0x28;         // (x ^ y) & z,
+constexpr int select = 0xca;          // x ? y : z,
+constexpr int or_xor = 0xf6;          // x | (y ^ z)
 constexpr i32 no_exponent = -4096;    // of a zero: far below every other
 constexpr i32 exponent_bias = 129;    // of an accumulator: f32's 127, and two bits below its leading one
 
 // ---- WMMA ------------------------------------------------------------------------------------------------------
 //
-// The step adds truncated magnitudes, complemented where the signs differ. Complements shift arithmetically as magnitudes
-// do logically, so everything is kept complemented when it is negative, and doubled, so that the complement comes out of a
-// multiplication: a factor of 2 |a b| s + s, with s = 1 or -1, is such a product's double plus one. What the silicon
-// computes in the accumulator's sign frame is then the plain sum, and 3 more when the accumulator is negative.
+// A step puts three numbers on a grid of 2^(top - 24), cuts them off there, adds the integers and rounds the sum to 24
+// bits. Here all of it is f32 whose exponents are moved: factors carry 2^28, so that a product p is held as p * 2^56,
+// exactly; accumulators carry 2^56 as well. The shift to the grid is kept as the bits of a power of two,
+//   n = (95 - top) << 23 = least of (95 - the factors' exponents) << 23 and (153 - the accumulator's field) << 23,
+// by which a product is multiplied, while the accumulator gets it added to its exponent field: 153 is that of 2^26,
+// where the leading bit of an accumulator stands that decides the grid. Conversion to integers truncates. The sum,
+// rounded by the conversion back, loses n from its exponent field and is the next accumulator; the subtraction saturates
+// and so keeps a sum of 0 at 0.
 //
-// Exponents rise by `rise` from step to step beside their values: that saves the subtraction in each.
-constexpr i32 rise = 154;
-// Accumulators start between 2^-60 and 2^60 or at 0: then a step's sum is 0 if and only if its exponent comes out below
-// this, and nothing overflows or underflows.
-constexpr i32 exponent_range = 60, lowest_exponent = -77;
+// The complement (-m - 1) of what has not the accumulator's sign, as integers without a frame: all products that are
+// negative count one less; when the accumulator is negative, two are added. The count is a dot product of bytes.
+// Signs of zeros matter in it, so an accumulator of -0 goes another way.
+//
+// Zeros: a factor of 0 has so large an n that it never decides. An accumulator of +0 has 153 << 23, the largest that can
+// decide; beside a product that is not 0 it becomes less than 1 and is cut off; alone it becomes 2^26, which absorbs the
+// complements in rounding and is then subtracted.
+//
+// Accumulators start at +0 or between 2^-54 and 2^64; then no step leaves that range but to 0 or through products,
+// whose exponents lie within -28 .. 30: nothing overflows, nothing is subnormal, bit 30 of an accumulator is 0.
+constexpr u32 accumulator_scale = 71u << 23;              // f32's bits less this: times 2^56, as our field counts
+constexpr u32 lowest_field = 127 - 54, end_field = 127 + 64;
+constexpr u32 one_at_grid = 153;                          // see above
+constexpr i32 rows_bias = 48 + 15, columns_bias = 47 + 15;
+constexpr i32 zero_shift = 200;                           // 200 + 200 still fits the 9 bits of a 16-bit word's field
 
-// One operand: [k][lane]. Factors: the signed significand in the low half, 1 or -1 in the high half.
-struct SplitMatrix {
-  alignas(64) i32 factor[16][32];
-  alignas(64) i32 exponent[16][32];
-};
+AMLM_AVX512_INLINE __m512i dwords(u32 x) { return _mm512_set1_epi32(i32(x)); }
+AMLM_AVX512_INLINE __m512i words(u32 x) { return _mm512_set1_epi16(i16(x)); }
 
-template <int shift>
-AMLM_AVX512_INLINE void split(__m512i half, SplitMatrix& out, int k, int lane, i32 exponent_add) {
-  const __m512i magnitude = _mm512_and_epi32(half, _mm512_set1_epi32(0x7fff));
-  const __m512i field = _mm512_srli_epi32(magnitude, 10);
-  const __m512i fraction = _mm512_and_epi32(magnitude, _mm512_set1_epi32(0x3ff));
-  const __mmask16 normal = _mm512_test_epi32_mask(field, field), nonzero = _mm512_test_epi32_mask(magnitude, magnitude);
-  const __m512i exponent = _mm512_sub_epi32(_mm512_max_epi32(field, _mm512_set1_epi32(1)), _mm512_set1_epi32(15));
-  const __m512i sign = _mm512_srai_epi32(_mm512_slli_epi32(half, 16), 31);
-  const __m512i significand = _mm512_slli_epi32(_mm512_mask_or_epi32(fraction, normal, fraction, _mm512_set1_epi32(0x400)),
-                                                shift);
-  const __m512i negated = _mm512_sub_epi32(_mm512_xor_epi32(significand, sign), sign);
-  const __m512i one = _mm512_slli_epi32(_mm512_or_epi32(sign, _mm512_set1_epi32(1)), 16);
-  _mm512_store_si512(&out.factor[k][lane], _mm512_mask_blend_epi16(0xaaaaaaaa, negated, one));
-  _mm512_store_si512(&out.exponent[k][lane],
-                     _mm512_add_epi32(_mm512_mask_mov_epi32(_mm512_set1_epi32(no_exponent), nonzero, exponent),
-                                      _mm512_set1_epi32(exponent_add)));
+// The low halves of 16 lanes as f32, times 2^28. This conversion knows no denormals-are-zero.
+AMLM_AVX512_INLINE __m512 widen(__m512i lanes) {
+  return _mm512_mul_ps(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(lanes)), _mm512_set1_ps(0x1p28f));
 }
 
-// False when a factor is infinite or NaN. The shifts of both put a product's last bit on 2^(exponent - 24), doubled.
-template <int shift>
-AMLM_AVX512_INLINE bool split_matrix(Matrix m, SplitMatrix& out, i32 exponent_rise) {
-  __mmask32 special = 0;
-  for (int v = 0; v < 8; v++) {
-    for (int lane = 0; lane < 32; lane += 16) {
-      const __m512i pair = _mm512_loadu_si512(m[v] + lane);
-      const __m512i magnitudes = _mm512_and_epi32(pair, _mm512_set1_epi32(0x7fff7fff));
-      special |= _mm512_cmpge_epu16_mask(magnitudes, _mm512_set1_epi16(0x7c00));
-      split<shift>(_mm512_and_epi32(pair, _mm512_set1_epi32(0xffff)), out, 2 * v, lane, v * exponent_rise);
-      split<shift>(_mm512_srli_epi32(pair, 16), out, 2 * v + 1, lane, v * exponent_rise);
+// The n of 32 factors, as the upper words of dwords: (bias - field) << 7.
+AMLM_AVX512_INLINE __m512i shifts(__m512i magnitudes, i32 bias) {
+  const __m512i field = _mm512_max_epu16(_mm512_srli_epi16(magnitudes, 10), words(1));
+  return _mm512_mask_slli_epi16(words(zero_shift << 7), _mm512_test_epi16_mask(magnitudes, magnitudes),
+                                _mm512_sub_epi16(words(u32(bias)), field), 7);
+}
+
+// Word 2 (8 k + 4 parity + i) is that of row 4 i + parity + 2, the one above it that of row 4 i + parity.
+struct RowPairs {
+  alignas(64) u16 from[32];
+  constexpr RowPairs() : from{} {
+    for (u16 at = 0; at < 16; at++) {
+      const u16 k = at / 8, parity = at / 4 % 2, row = u16(4 * (at % 4) + parity);
+      from[2 * at] = u16(2 * (row + 2) + k);
+      from[2 * at + 1] = u16(2 * row + k);
     }
   }
-  return special == 0;
-}
+};
+constexpr RowPairs row_pairs;
 
-// Sixteen accumulators: value = significand * 2^(exponent - 25), significand with its leading one in bit 27, complemented
-// when the sign is -1.
-struct Accumulator {
-  __m512i significand, exponent, sign;
+// What the steps of 16 columns share.
+struct ColumnPair {
+  __m512 factor[2];
+  __m512i shift[2], signs;
 };
 
-// `outside` gathers those that the step is not good for, infinities and NaN among them.
-AMLM_AVX512_INLINE Accumulator unpack(__m512i bits, __mmask16& outside) {
-  const __m512i field = _mm512_and_epi32(_mm512_srli_epi32(bits, 23), _mm512_set1_epi32(0xff));
-  const __mmask16 nonzero = _mm512_test_epi32_mask(field, field);   // subnormals count as zero
-  const __m512i above_lowest = _mm512_sub_epi32(field, _mm512_set1_epi32(exponent_bias - exponent_range));
-  outside |= _mm512_mask_cmpgt_epu32_mask(nonzero, above_lowest, _mm512_set1_epi32(2 * exponent_range));
-  const __m512i fraction = _mm512_slli_epi32(_mm512_and_epi32(bits, _mm512_set1_epi32(0x7fffff)), 4);
-  const __m512i sign = _mm512_srai_epi32(bits, 31);
-  return {_mm512_xor_epi32(_mm512_maskz_or_epi32(nonzero, fraction, _mm512_set1_epi32(1 << 27)), sign),
-          _mm512_mask_sub_epi32(_mm512_set1_epi32(no_exponent), nonzero, field, _mm512_set1_epi32(exponent_bias)), sign};
-}
-
-// After the last step.
-AMLM_AVX512_INLINE __m512i pack(const Accumulator& c) {
-  const __mmask16 nonzero = _mm512_cmpneq_epi32_mask(c.exponent, _mm512_set1_epi32(no_exponent));
-  const __m512i field = _mm512_slli_epi32(_mm512_add_epi32(c.exponent, _mm512_set1_epi32(exponent_bias - 8 * rise)), 23);
-  const __m512i magnitude = _mm512_xor_epi32(c.significand, c.sign);
-  const __m512i fraction = _mm512_and_epi32(_mm512_srli_epi32(magnitude, 4), _mm512_set1_epi32(0x7fffff));
-  const __m512i sign = _mm512_slli_epi32(c.sign, 31);
-  return _mm512_maskz_or_epi32(nonzero, _mm512_or_epi32(field, fraction), sign);
-}
-
-struct Left {
-  const SplitMatrix& m;
-  int lane;
-};
-
-// One DOT2 step, of factors k and k + 1.
-AMLM_AVX512_INLINE void step(Accumulator& c, const Left& left, const SplitMatrix& right, int k, int lane) {
-  __m512i product[2], exponent[2];
+AMLM_AVX512_VNNI_INLINE void step(__m512i& sum, const WmmaRows& a, int row, const ColumnPair& b, int v,
+                                  __m512i product_shift) {
+  const __m512i shift = _mm512_min_epu16(                 // the lower words: 0
+      product_shift, _mm512_sub_epi32(dwords(one_at_grid << 23), _mm512_and_epi32(sum, dwords(0x7f800000))));
+  __m512i units[2];
   for (int i = 0; i < 2; i++) {
-    product[i] = _mm512_madd_epi16(_mm512_set1_epi32(left.m.factor[k + i][left.lane]),
-                                   _mm512_load_si512(&right.factor[k + i][lane]));
-    exponent[i] = _mm512_add_epi32(_mm512_set1_epi32(left.m.exponent[k + i][left.lane]),
-                                   _mm512_load_si512(&right.exponent[k + i][lane]));
+    const __m512 product = _mm512_mul_ps(_mm512_set1_ps(a.factor[2 * v + i][row]), b.factor[i]);
+    units[i] = _mm512_cvttps_epi32(_mm512_mul_ps(product, _mm512_castsi512_ps(shift)));
   }
-  const __m512i above = _mm512_add_epi32(_mm512_max_epi32(_mm512_max_epi32(exponent[0], exponent[1]), c.exponent),
-                                         _mm512_set1_epi32(1));
-  // Counts of 32 and more leave the sign alone.
-  const __m512i first = _mm512_srav_epi32(product[0], _mm512_sub_epi32(above, exponent[0]));
-  const __m512i second = _mm512_srav_epi32(product[1], _mm512_sub_epi32(above, exponent[1]));
-  const __m512i third = _mm512_srav_epi32(c.significand, _mm512_sub_epi32(above, c.exponent));
-  const __m512i frame = _mm512_and_epi32(c.sign, _mm512_set1_epi32(3));
-  const __m512i units = _mm512_add_epi32(_mm512_add_epi32(first, second), _mm512_add_epi32(third, frame));
-  // Rounds to 24 bits, to nearest even whatever the host's mode.
+  const __m512i third = _mm512_cvttps_epi32(_mm512_castsi512_ps(_mm512_add_epi32(sum, shift)));
+  const __m512i complements = _mm512_dpbusd_epi32(_mm512_srli_epi32(sum, 30), dwords(a.signs[v][row]), b.signs);
+  const __m512i total = _mm512_add_epi32(_mm512_add_epi32(units[0], units[1]), _mm512_add_epi32(third, complements));
+  // To 24 bits, to nearest even whatever the host's mode.
   const __m512i rounded = _mm512_castps_si512(
-      _mm512_cvt_roundepi32_ps(units, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-  const __m512i result = _mm512_add_epi32(_mm512_srli_epi32(_mm512_slli_epi32(rounded, 1), 24), above);
-  const __mmask16 nonzero = _mm512_cmpgt_epi32_mask(result, _mm512_set1_epi32(lowest_exponent + (k / 2 + 1) * rise));
-  c.exponent = _mm512_mask_mov_epi32(_mm512_set1_epi32(no_exponent), nonzero, result);
-  c.sign = _mm512_maskz_srai_epi32(nonzero, units, 31);
-  c.significand = _mm512_xor_epi32(
-      c.sign, _mm512_maskz_ternarylogic_epi32(nonzero, _mm512_slli_epi32(rounded, 4), _mm512_set1_epi32(0x7fffff0),
-                                              _mm512_set1_epi32(1 << 27), and_or));
+      _mm512_cvt_roundepi32_ps(total, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  sum = _mm512_subs_epu16(rounded, shift);
+}
+
+// Accumulators as the steps hold them. False: one is outside their range.
+AMLM_AVX512_INLINE bool start(Matrix c, __m512i (&sum)[2][8]) {
+  __m512i lowest = dwords(~0u), highest = dwords(0);
+  for (int v = 0; v < 8; v++)
+    for (int parity = 0; parity < 2; parity++) {
+      const __m512i bits = _mm512_loadu_si512(c[v] + 16 * parity);
+      const __m512i turned = _mm512_rol_epi32(bits, 1);   // +0 becomes 0, -0 1
+      lowest = _mm512_min_epu32(lowest, _mm512_sub_epi32(turned, dwords(1)));
+      highest = _mm512_max_epu32(highest, turned);
+      sum[parity][v] = _mm512_subs_epu16(bits, dwords(accumulator_scale));
+    }
+  return (_mm512_cmplt_epu32_mask(lowest, dwords((lowest_field << 24) - 1)) |
+          _mm512_cmpge_epu32_mask(highest, dwords(end_field << 24))) == 0;
 }
 
 // ---- DOT2 ------------------------------------------------------------------------------------------------------
@@ -188,32 +171,73 @@ AMLM_AVX512_INLINE __mmask16 dot2(__m512i a, __m512i b, __m512i c, __m512i& out)
 }  // namespace
 
 bool has_wmma_avx512() {
-  static const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  static const bool has = has_avx512() && __builtin_cpu_supports("avx512vnni");
   return has;
 }
 
-AMLM_AVX512 bool wmma_f16_avx512(Matrix a, Matrix b, Matrix c, u32* const* d) {
-  SplitMatrix left, right;
-  if (!split_matrix<4>(a, left, 0) || !split_matrix<1>(b, right, rise)) return false;
-  alignas(64) u32 result[8][32];
-  __mmask16 outside = 0;
-  for (int v = 0; v < 8; v += 2) {
-    // Four rows at once: independent chains hide each other's latency.
-    Accumulator sum[4];
-    for (int r = 0; r < 4; r++) sum[r] = unpack(_mm512_loadu_si512(c[v + r / 2] + 16 * (r & 1)), outside);
-    for (int k = 0; k < 16; k += 2) {
+AMLM_AVX512 bool split_wmma_rows(Matrix m, WmmaRows& out) {
+  __m512i greatest = dwords(0);
+  const __m512i pairs = _mm512_load_si512(row_pairs.from);
+  for (int v = 0; v < 8; v++) {
+    const __m512i factors = _mm512_mask_loadu_epi32(_mm512_loadu_si512(m[v]), 0xaaaa, m[v] + 16);   // odd rows: upper lanes
+    const __m512i magnitudes = _mm512_and_epi32(factors, words(0x7fff));
+    greatest = _mm512_max_epu16(greatest, magnitudes);
+    _mm512_store_ps(out.factor[2 * v], widen(factors));
+    _mm512_store_ps(out.factor[2 * v + 1], widen(_mm512_srli_epi32(factors, 16)));
+    _mm512_store_si512(out.shift[v], _mm512_permutexvar_epi16(pairs, shifts(magnitudes, rows_bias)));
+    _mm512_store_si512(out.signs[v], _mm512_ternarylogic_epi32(_mm512_srai_epi16(factors, 15), words(0x0001),
+                                                               words(0x0100), select));
+  }
+  return _mm512_cmpge_epu16_mask(greatest, words(0x7c00)) == 0;
+}
+
+AMLM_AVX512 bool split_wmma_columns(Matrix m, WmmaColumns& out) {
+  __m512i greatest = dwords(0), different = dwords(0);
+  for (int v = 0; v < 8; v++)
+    different = _mm512_ternarylogic_epi32(different, _mm512_loadu_si512(m[v]), _mm512_loadu_si512(m[v] + 16), or_xor);
+  out.halves = _mm512_test_epi32_mask(different, different) == 0 ? 1 : 2;
+  for (int half = 0; half < out.halves; half++)
+    for (int v = 0; v < 8; v++) {
+      const __m512i factors = _mm512_loadu_si512(m[v] + 16 * half);
+      const __m512i magnitudes = _mm512_and_epi32(factors, words(0x7fff));
+      greatest = _mm512_max_epu16(greatest, magnitudes);
+      _mm512_store_ps(out.factor[half][2 * v], widen(factors));
+      _mm512_store_ps(out.factor[half][2 * v + 1], widen(_mm512_srli_epi32(factors, 16)));
+      const __m512i shift = shifts(magnitudes, columns_bias), turned = _mm512_rol_epi32(shift, 16);
+      _mm512_store_si512(out.shift[half][2 * v], _mm512_mask_mov_epi16(shift, 0xaaaaaaaa, turned));
+      _mm512_store_si512(out.shift[half][2 * v + 1], _mm512_mask_mov_epi16(shift, 0x55555555, turned));
+      _mm512_store_si512(out.signs[half][v], _mm512_ternarylogic_epi32(_mm512_srai_epi16(factors, 15), words(0xff00),
+                                                                       words(0x00ff), select));
+    }
+  return _mm512_cmpge_epu16_mask(greatest, words(0x7c00)) == 0;
+}
+
+AMLM_AVX512_VNNI bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, Matrix c, u32* const* d) {
+  __m512i sum[2][8];
+  if (!start(c, sum)) return false;
+  for (int parity = 0; parity < 2; parity++) {   // rows 4 i + parity and 4 i + parity + 2 share the lower lanes or the upper
+    const int half = b.halves == 1 ? 0 : parity;
+    for (int v = 0; v < 8; v++) {
+      const ColumnPair columns{{_mm512_load_ps(b.factor[half][2 * v]), _mm512_load_ps(b.factor[half][2 * v + 1])},
+                               {_mm512_load_si512(b.shift[half][2 * v]), _mm512_load_si512(b.shift[half][2 * v + 1])},
+                               _mm512_load_si512(b.signs[half][v])};
 #pragma GCC unroll 4
-      for (int r = 0; r < 4; r++) {
-        const int row = 2 * v + r, odd = 16 * (r & 1);      // row i of A and of D: lanes i + 16 (i % 2)
-        step(sum[r], {left, row + odd}, right, k, odd);
+      for (int i = 0; i < 4; i++) {
+        const int row = 4 * i + parity;
+        const u32* rows = &a.shift[v][4 * parity + i];
+        // Two rows at once, in the upper and the lower words.
+        const __m512i shift = _mm512_min_epu16(_mm512_add_epi16(dwords(rows[0]), columns.shift[0]),
+                                               _mm512_add_epi16(dwords(rows[8]), columns.shift[1]));
+        step(sum[parity][2 * i], a, row, columns, v, shift);
+        step(sum[parity][2 * i + 1], a, row + 2, columns, v, _mm512_slli_epi32(shift, 16));
       }
     }
-    for (int r = 0; r < 4; r++) _mm512_store_si512(&result[v + r / 2][16 * (r & 1)], pack(sum[r]));
+    for (int v = 0; v < 8; v++) {
+      const __m512i bits = sum[parity][v];
+      _mm512_storeu_si512(d[v] + 16 * parity, _mm512_maskz_add_epi32(_mm512_test_epi32_mask(bits, bits), bits,
+                                                                     dwords(accumulator_scale)));
+    }
   }
-  if (outside != 0) return false;
-  for (int v = 0; v < 8; v++)
-    for (int lane = 0; lane < 32; lane += 16) _mm512_storeu_si512(d[v] + lane, _mm512_load_si512(&result[v][lane]));
   return true;
 }
 
@@ -234,7 +258,9 @@ AMLM_AVX512 u32 dot2_f16_avx512(const u32* a, const u32* b, const u32* c, u32* o
 
 namespace amlm::isa::silicon {
 bool has_wmma_avx512() { return false; }
-bool wmma_f16_avx512(Matrix, Matrix, Matrix, u32* const*) { return false; }
+bool split_wmma_rows(Matrix, WmmaRows&) { return false; }
+bool split_wmma_columns(Matrix, WmmaColumns&) { return false; }
+bool wmma_f16_avx512(const WmmaRows&, const WmmaColumns&, Matrix, u32* const*) { return false; }
 u32 dot2_f16_avx512(const u32*, const u32*, const u32*, u32*) { return ~0u; }
 }  // namespace amlm::isa::silicon
 

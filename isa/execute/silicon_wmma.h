@@ -1,17 +1,37 @@
-// V_WMMA_F32_16X16X16_F16 and V_DOT2_F32_F16 for hosts with AVX-512: the same integer steps as silicon_dot.cpp, for WMMA
-// with the accumulator kept taken apart from step to step. Same bits, faster than what the compiler makes of those loops.
+// V_WMMA_F32_16X16X16_F16 and V_DOT2_F32_F16 for hosts with AVX-512: the steps of silicon_dot.cpp, with the same bits,
+// faster than what the compiler makes of those loops. A WMMA's operands are taken apart first; what became of them may
+// serve several WMMAs (wmma_factors.h).
 #pragma once
 
 #include "isa/execute/silicon_dot.h"
 
 namespace amlm::isa::silicon {
 
-bool has_wmma_avx512();
+// A: [k][row] or [k / 2][row]; `shift` holds two rows of one k in each dword.
+struct WmmaRows {
+  alignas(64) f32 factor[16][16];
+  alignas(64) u32 shift[8][16];
+  alignas(64) u32 signs[8][16];       // bytes s, 1 - s of both k; s = 1: negative
+};
 
-// False when a factor is not finite, or an accumulator is not 0 and not between 2^-60 and 2^60: the caller goes another way
-bool wmma_f16_avx512(Matrix a, Matrix b, Matrix c, u32* const* d);
+// B: [half of the wave][k][lane]. Usually both halves are the same: then there is one.
+struct WmmaColumns {
+  alignas(64) f32 factor[2][16][16];
+  alignas(64) u32 shift[2][16][16];   // twice the same word
+  alignas(64) u32 signs[2][8][16];    // bytes s - 1, -s of both k
+  int halves;
+};
 
-// dot2_f32 of 32 lanes. Returns the lanes whose result is something else: infinities, NaN, overflow.
+bool has_wmma_avx512();   // and VNNI
+
+// False: a factor is infinite or NaN, and the WMMA goes another way.
+bool split_wmma_rows(Matrix a, WmmaRows& out);
+bool split_wmma_columns(Matrix b, WmmaColumns& out);
+
+// False, and nothing is written: an accumulator is neither +0 nor between 2^-54 and 2^64.
+bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, Matrix c, u32* const* d);
+
+// dot2_f32 of 32 lanes, for has_avx512(). Returns the lanes whose result is something else: infinities, NaN, overflow.
 u32 dot2_f16_avx512(const u32* a, const u32* b, const u32* c, u32* out);
 
 }  // namespace amlm::isa::silicon

@@ -24,6 +24,7 @@ struct StepCheck;     // isa/execute/checker.h
 struct Group;        // isa/execute/group.h: LDS, barrier, the waves of one workgroup
 class MemoryUnit;    // isa/execute/memory_unit.h
 class WaveChecker;   // isa/execute/checker.h: strict mode only
+class WmmaFactors;   // isa/execute/wmma_factors.h
 using Handler = void (*)(Wave&, const Step&);
 
 // Where an instruction is counted (Counters) and how long the coarse timing model says it takes.
@@ -51,6 +52,7 @@ struct Step {
   const Step* next = nullptr;     // the step at next_pc
   const Step* target = nullptr;   // of a direct branch
   const StepCheck* check = nullptr;
+  const Step* wmma_before = nullptr;   // of a WMMA: the one before it, with only waits between (wmma_factors.h)
 };
 
 // The handler of an ALU opcode (isa/execute/: scalar, vector, packed, VOPD, WMMA), null for all others and for
@@ -84,6 +86,7 @@ struct Wave {
   Group* group = nullptr;
   MemoryUnit* memory = nullptr;   // of the host thread that runs the workgroup
   WaveChecker* checker = nullptr; // null in fast mode
+  WmmaFactors* wmma_factors = nullptr;   // of the host thread
   u32 index = 0;                  // wave in its workgroup
   bool ended = false, at_barrier = false;
   bool stop = false;              // leave the run loop after this step: ended, at a barrier, or faulted

@@ -3,6 +3,7 @@
 #include "isa/execute/alu.h"
 #include "isa/execute/arithmetic.h"
 #include "isa/execute/silicon_dot.h"
+#include "isa/execute/wmma_factors.h"
 
 namespace amlm::isa {
 namespace {
@@ -71,21 +72,38 @@ void modify_sum(Fragment& fragment, const Instruction& in, u32 sign) {
     for (u32& value : lanes) value = (value & keep) ^ flip;
 }
 
+// Wave32 without modifiers, as matrix products use it: in place, f16 with factors that are kept taken apart.
+template <silicon::Factor factor>
+void wmma_f32_plain(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  const u32 a_vgpr = in.src[0].vgpr(), b_vgpr = in.src[1].vgpr(), d_vgpr = in.dst.vgpr();
+  alignas(64) u32 constant[half_lanes];
+  if (!in.src[2].is_vgpr()) broadcast(constant, wave.scalar(in.src[2].code, in));
+  Pointers a, b, c;
+  u32* d[8];
+  for (u32 v = 0; v < 8; v++) {
+    a.row[v] = wave.vgpr_base[0][a_vgpr + v].data();
+    b.row[v] = wave.vgpr_base[0][b_vgpr + v].data();
+    c.row[v] = in.src[2].is_vgpr() ? wave.vgpr_base[0][in.src[2].vgpr() + v].data() : constant;
+    d[v] = wave.vgpr_base[0][d_vgpr + v].data();
+  }
+  if (factor == silicon::Factor::f16 && silicon::has_wmma_avx512()) {
+    WmmaFactors& factors = *wave.wmma_factors;
+    factors.follow(wave, step);
+    const silicon::WmmaRows* rows = factors.rows(a_vgpr, a.row);
+    const silicon::WmmaColumns* columns = factors.columns(b_vgpr, b.row);
+    factors.written(d_vgpr);
+    if (rows != nullptr && columns != nullptr && silicon::wmma_f16_avx512(*rows, *columns, c.row, d)) return;
+  }
+  silicon::wmma_f32(factor, a.row, b.row, c.row, d);
+}
+
 template <silicon::Factor factor>
 void v_wmma_f32(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
-  const bool simple = wave.lanes == 32 && in.neg == 0 && in.neg_hi == 0 && in.src[2].is_vgpr();
+  if (wave.lanes == 32 && in.neg == 0 && in.neg_hi == 0) return wmma_f32_plain<factor>(wave, step);
+  wave.wmma_factors->forget();
   u32* d[8];
-  if (simple) {   // in place
-    Pointers a, b, c;
-    for (u32 v = 0; v < 8; v++) {
-      a.row[v] = wave.vgpr_base[0][in.src[0].vgpr() + v].data();
-      b.row[v] = wave.vgpr_base[0][in.src[1].vgpr() + v].data();
-      c.row[v] = wave.vgpr_base[0][in.src[2].vgpr() + v].data();
-      d[v] = wave.vgpr_base[0][in.dst.vgpr() + v].data();
-    }
-    return silicon::wmma_f32(factor, a.row, b.row, c.row, d);
-  }
   alignas(64) Fragment a, b, c;
   if (!gather_factor(wave, in.src[0], 8, a) || !gather_factor(wave, in.src[1], 8, b)) return;
   gather_sum(wave, in, in.src[2].is_vgpr() ? 0 : wave.scalar(in.src[2].code, in), c);

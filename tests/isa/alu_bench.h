@@ -8,6 +8,7 @@
 
 #include "isa/execute/group.h"
 #include "isa/execute/program.h"
+#include "isa/execute/wmma_factors.h"
 #include "isa/tables.h"
 #include "tests/isa/machine.h"
 
@@ -26,6 +27,7 @@ class Bench {
     group_.dispatch = &dispatch_;
     wave.group = &group_;
     wave.counters = &counters_;
+    wave.wmma_factors = factors_.get();
     wave.lanes = wave_lanes;
     wave.vgpr_count = registers;
     wave.mode = 0x3f0;   // as clang sets it: denormals kept, IEEE, DX10_CLAMP
@@ -86,6 +88,7 @@ class Bench {
   Dispatch dispatch_;
   Group group_;
   Counters counters_;
+  std::unique_ptr<WmmaFactors> factors_ = std::make_unique<WmmaFactors>();
 };
 
 }  // namespace amlm::isa::test

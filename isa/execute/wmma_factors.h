@@ -1,0 +1,70 @@
+// What WMMA factors are once taken apart (silicon_wmma.h), kept from one WMMA to the next: a matrix product uses each
+// fragment several times. One per host thread.
+//
+// Fragments are known by their first VGPR. They stay good while nothing but WMMAs of the same wave writes VGPRs: Program
+// links a WMMA to the one before it when only waits stand between (Step::wmma_before), and from there no way
+// leads to anything but this. Whatever else comes in between empties this.
+#pragma once
+
+#include <array>
+
+#include "isa/execute/silicon_wmma.h"
+#include "isa/execute/wave.h"
+
+namespace amlm::isa {
+
+class WmmaFactors {
+ public:
+  // A wave starts: its registers are others.
+  void forget() { last_ = nullptr; }
+
+  // Before the WMMA `step` of `wave`.
+  void follow(const Wave& wave, const Step& step) {
+    if (last_ == nullptr || step.wmma_before != last_ || wave_ != &wave) rows_.clear(), columns_.clear();
+    wave_ = &wave;
+    last_ = &step;
+  }
+  // After it: `vgpr` is the first of D's eight.
+  void written(u32 vgpr) {
+    rows_.drop(vgpr);
+    columns_.drop(vgpr);
+  }
+
+  // Null: they hold an infinity or a NaN.
+  const silicon::WmmaRows* rows(u32 vgpr, silicon::Matrix a) { return rows_.get(vgpr, a, silicon::split_wmma_rows); }
+  const silicon::WmmaColumns* columns(u32 vgpr, silicon::Matrix b) {
+    return columns_.get(vgpr, b, silicon::split_wmma_columns);
+  }
+
+ private:
+  static constexpr u32 kept = 4, nothing = ~0u;
+
+  template <class Split>
+  class Kept {
+   public:
+    void clear() { vgpr_.fill(nothing); }
+    void drop(u32 written) {
+      for (u32& vgpr : vgpr_)
+        if (vgpr != nothing && vgpr + 8 > written && written + 8 > vgpr) vgpr = nothing;
+    }
+    const Split* get(u32 vgpr, silicon::Matrix matrix, bool (*split)(silicon::Matrix, Split&)) {
+      for (u32 i = 0; i < kept; ++i)
+        if (vgpr_[i] == vgpr) return &split_[i];
+      const u32 i = next_++ % kept;
+      vgpr_[i] = split(matrix, split_[i]) ? vgpr : nothing;
+      return vgpr_[i] == vgpr ? &split_[i] : nullptr;
+    }
+
+   private:
+    std::array<u32, kept> vgpr_;
+    std::array<Split, kept> split_;
+    u32 next_ = 0;
+  };
+
+  const Step* last_ = nullptr;   // null: everything kept is old
+  const Wave* wave_ = nullptr;
+  Kept<silicon::WmmaRows> rows_;
+  Kept<silicon::WmmaColumns> columns_;
+};
+
+}  // namespace amlm::isa
