@@ -1,9 +1,11 @@
 // Random words, most of them nearly valid: our decoder and llvm-mc-19 must agree which are instructions, and how long
 // they are; encoding what was decoded gives the words back. Arguments: seed, count. --canary: decoders with one fault
-// each must be caught.
+// each must be caught. --kinds: every row in each of its encodings, with each operand kind in each source field, and with
+// each bit turned over: operands, modifiers, offsets, destinations, one at a time.
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <utility>
 
 #include "tests/isa/agreement.h"
 #include "tests/isa/samples.h"
@@ -111,6 +113,14 @@ void look_again(Tally& tally, const Second& second) {
     if (!whole[i].valid || cut[i].valid) fail(tally, second.sized[i], whole[i].text, "sizes differ");
 }
 
+void compare_all(Tally& tally, const std::vector<Words>& samples) {
+  const auto llvm = llvm_disassemble(samples);
+  Second second;
+  for (u32 i = 0; i < samples.size(); ++i) compare(tally, second, samples[i], llvm[i]);
+  look_again(tally, second);
+  check_refused(tally, second);
+}
+
 void batch(Tally& tally, Random& random, u32 count) {
   std::vector<Words> samples;
   for (u32 i = 0; i < count; ++i) {
@@ -118,11 +128,73 @@ void batch(Tally& tally, Random& random, u32 count) {
     samples.push_back(below(random, 64) == 0 ? any_words(random) : near_valid_words(random, op));
     if (below(random, 256) == 0) samples.back()[0] = 0xbf800000 | (samples.back()[0] & 0x7fffff);   // any SOPP
   }
-  const auto llvm = llvm_disassemble(samples);
-  Second second;
-  for (u32 i = 0; i < count; ++i) compare(tally, second, samples[i], llvm[i]);
-  look_again(tally, second);
-  check_refused(tally, second);
+  compare_all(tally, samples);
+}
+
+struct Field { u32 word, shift, width; };
+
+// Where an encoding has operands that may be of several kinds.
+std::vector<Field> source_fields(const Instruction& in) {
+  switch (in.format) {
+    case Format::sop1: return {{0, 0, 8}, {0, 16, 7}};
+    case Format::sop2: return {{0, 0, 8}, {0, 8, 8}, {0, 16, 7}};
+    case Format::sopc: return {{0, 0, 8}, {0, 8, 8}};
+    case Format::sopk: return {{0, 16, 7}};
+    case Format::smem: return {{0, 0, 6}, {0, 6, 7}, {1, 25, 7}};
+    case Format::vopd: return {{0, 0, 9}, {0, 9, 8}, {1, 0, 9}, {1, 9, 8}};
+    case Format::flat: case Format::global: case Format::scratch: return {{1, 16, 7}};
+    case Format::mubuf: case Format::mtbuf: return {{1, 16, 5}, {1, 24, 8}};
+    case Format::ds: return {};
+    default: break;
+  }
+  if (in.encoding == Encoding::native && in.format != Format::vop3 && in.format != Format::vop3sd &&
+      in.format != Format::vop3p) return {{0, 0, 9}, {0, 9, 8}};
+  if (in.encoding == Encoding::dpp8 || in.encoding == Encoding::dpp16) return {{0, 9, 8}, {1, 0, 8}};
+  return {{1, 0, 9}, {1, 9, 9}, {1, 18, 9}, {0, 0, 8}, {0, 8, 7}};
+}
+
+// SGPRs, VCC, TTMP, NULL, M0, EXEC, integers, apertures, what is not there, floats, SCC, literal, VGPRs.
+constexpr u32 operand_kinds[] = {0, 1, 2, 4, 104, 105, 106, 107, 108, 123, 124, 125, 126, 127, 128, 129, 192, 193, 208, 209,
+                                 233, 234, 235, 236, 237, 238, 239, 240, 247, 248, 249, 250, 251, 252, 253, 254, 255,
+                                 256, 257, 383, 384, 511};
+
+void add_variants(std::vector<Words>& samples, const Instruction& in, Random& random) {
+  Words words{};
+  const u32 size = encode(in, words);
+  for (u32 i = size; i < 3; ++i) words[i] = u32(random());
+  for (const Field& field : source_fields(in))
+    for (const u32 kind : operand_kinds) {
+      if (kind >> field.width) continue;
+      const u32 mask = ((1u << field.width) - 1) << field.shift;
+      samples.push_back(words);
+      samples.back()[field.word] = (words[field.word] & ~mask) | kind << field.shift;
+    }
+  for (u32 bit = 0; bit < 32 * size; ++bit) {
+    samples.push_back(words);
+    samples.back()[bit / 32] ^= 1u << bit % 32;
+  }
+}
+
+void all_kinds(Tally& tally, Random& random) {
+  std::vector<Words> samples;
+  u32 forms = 0;
+  const auto flush = [&] {
+    compare_all(tally, samples);
+    samples.clear();
+  };
+  for (u32 row = 0; row < opcode_count; ++row) {
+    std::array<bool, 8> seen{};
+    for (u32 tries = 0; tries < 60; ++tries) {
+      Instruction in;
+      if (!random_instruction(random, Opcode(row), in)) break;   // graphics
+      if (std::exchange(seen[u32(in.encoding)], true)) continue;
+      add_variants(samples, in, random);
+      ++forms;
+    }
+    if (samples.size() > 60000) flush();
+  }
+  flush();
+  std::printf("%u encodings of %u rows\n", forms, opcode_count);
 }
 
 // Decoders with one fault each: a wrong row, a missing row, a row that should not be, a wrong length.
@@ -171,14 +243,18 @@ bool canaries() {
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "--canary") return canaries() ? 0 : 1;
+  const bool kinds = argc > 1 && std::string_view(argv[1]) == "--kinds";
+  if (kinds) --argc, ++argv;
   const u64 seed = argc > 1 ? std::strtoull(argv[1], nullptr, 0) : std::random_device{}();
   const u32 count = argc > 2 ? u32(std::strtoul(argv[2], nullptr, 0)) : 100000, batch_size = 50000;
-  std::printf("seed %llu, %u words\n", static_cast<unsigned long long>(seed), count);
+  std::printf("seed %llu, ", static_cast<unsigned long long>(seed));
+  if (!kinds) std::printf("%u words\n", count);
   Random random(seed);
   Tally tally;
-  for (u32 done = 0; done < count; done += batch_size) batch(tally, random, std::min(batch_size, count - done));
+  if (kinds) all_kinds(tally, random);
+  else for (u32 done = 0; done < count; done += batch_size) batch(tally, random, std::min(batch_size, count - done));
   std::printf("valid for both %u, for none %u, failures %u\n", tally.both_valid, tally.both_invalid, tally.failures);
   for (const auto& [name, n] : tally.known) std::printf("  %-22s %u\n", name.c_str(), n);
   // Most samples must be near enough to mean something.
-  return tally.failures == 0 && tally.both_valid > count / 3 ? 0 : 1;
+  return tally.failures == 0 && tally.both_valid > (kinds ? 100000 : count / 3) ? 0 : 1;
 }

@@ -32,12 +32,13 @@ class Writer {
   Program write(u64 seed, const std::string& name) {
     Program program{.seed = seed, .name = name};
     const bool uses_lds = below(2);
-    program.phases = uses_lds ? 2 * (1 + below(2)) : 1;   // write, barrier, read, ...
+    program.phases = uses_lds ? 2 * (1 + below(2)) : 1 + below(3);   // write, barrier, read, ...
+    for (u32 phase = 1; phase < program.phases; ++phase) program.exchanges.push_back(exchange());
     for (u32 phase = 0; phase < program.phases; ++phase) {
       out_ += fmt::format("FN void {}_phase{}(State* s, LDS Shared* l, const u32* in, const u32* uni, u32* out, "
                           "u32* sum) {{\n", name, phase);
       if (phase == 0) read_inputs();
-      if (phase % 2) read_lds();
+      if (phase % 2 && uses_lds) read_lds();
       uniform_only_ = true;
       statements(1 + below(3), 1);
       uniform_only_ = false;
@@ -177,7 +178,8 @@ class Writer {
     const auto e = [&](Type t) { return expression(t, depth); };
     switch (type) {
       case F32:
-        switch (below(5)) {
+        switch (below(6)) {
+          case 5: return fmt::format("middle({}, {}, {})", e(F32), e(F32), e(F32));
           case 4: return fmt::format("__builtin_ldexpf({}, ({} & 63) - 32)", e(F32), e(I32));
           case 0: return fmt::format("__builtin_fmaf({}, {}, {})", e(F32), e(F32), e(F32));
           case 1: return fmt::format("__builtin_sqrtf(__builtin_fabsf({}))", e(F32));
@@ -195,6 +197,11 @@ class Writer {
         if (below(2)) return fmt::format("{}_i32({}, {})", one_of("div", "rem"), e(I32), e(I32));
         return fmt::format("__builtin_elementwise_{}({}, {})", one_of("min", "max", "add_sat", "sub_sat"), e(I32), e(I32));
       case U32:
+        if (!uniform_only_ && below(2)) {
+          const char* name = one_of("perm", "alignbit", "alignbyte", "ubfe", "sbfe", "sad_u8", "msad_u8", "sad_u16",
+                                    "sad_hi_u8", "lerp", "udot4", "udot8", "sudot4", "ssdot8");
+          return fmt::format("{}({}, {}, {})", name, e(U32), e(U32), e(U32));
+        }
         switch (below(9)) {
           case 6: return fmt::format("__builtin_elementwise_{}({}, {})", one_of("min", "max", "add_sat", "sub_sat"),
                                      e(U32), e(U32));
@@ -299,16 +306,44 @@ class Writer {
     out_ += text;
   }
 
+  // Lanes with lanes: exchange.h.
+  std::string exchange() {
+    switch (below(12)) {
+      case 0: case 1: {
+        static constexpr u32 kinds[] = {0x101, 0x111, 0x121, 0x140, 0x150, 0x160};
+        const u32 kind = below(7);
+        const u32 control = kind == 6 ? below(256) : kinds[kind] + below(kind < 3 ? 15 : kind == 3 ? 2 : 16);
+        return fmt::format("x_dpp, {:#x}, {}, {}, {}", control, below(2) ? 15 : below(16), below(2) ? 15 : below(16), below(2));
+      }
+      case 2: return fmt::format("x_dpp8, {:#x}", u32(next()) & 0xffffff);
+      case 3: return fmt::format("x_permlane, {:#x}u, {:#x}u", u32(next()), u32(next()));
+      case 4: return fmt::format("x_permlanex, {:#x}u, {:#x}u", u32(next()), u32(next()));
+      case 5: return fmt::format("x_swizzle, {:#x}", below(2) ? 0x8000 + below(256) : below(0x8000));
+      case 6: return fmt::format("x_bpermute, {}, {}", below(64), below(64));
+      case 7: return fmt::format("x_permute, {}, {}", 2 * below(32) + 1, below(64));
+      case 8: return fmt::format("x_readlane, {}", below(64));
+      case 9: return fmt::format("x_ballot, {}", below(32));
+      case 10: return fmt::format("x_wmma_iu8, {}, {}", below(2), below(2));
+      default: return "x_wmma_f16, 0";
+    }
+  }
+
   // Each lane writes its own slots, all of them.
   void write_lds() {
     for (u32 i = 0; i < 4; ++i) line(1, fmt::format("l->w[s->lane * 4 + {}] = {};", i, expression(U32, 2)));
     line(1, fmt::format("l->d[s->lane] = {};", expression(U64, 2)));
     for (u32 i = 0; i < 2; ++i) line(1, fmt::format("l->h[s->lane + {}] = {};", i * 64, expression(U16, 2)));
     for (u32 i = 0; i < 4; ++i) line(1, fmt::format("l->b[s->lane + {}] = {};", i * 64, expression(U8, 2)));
+    line(1, fmt::format("if ({}) __atomic_fetch_{}(&l->a[{} & 1], {}, __ATOMIC_RELAXED);", condition(1),
+                        one_of("add", "sub"), expression(U32, 1), expression(U32, 1)));
+    line(1, fmt::format("__atomic_fetch_max(&l->a[2], {}, __ATOMIC_RELAXED);", expression(U32, 1)));
+    line(1, fmt::format("__atomic_fetch_min((LDS i32*)&l->a[3], {}, __ATOMIC_RELAXED);", expression(I32, 1)));
+    line(1, fmt::format("__atomic_fetch_add((LDS u64*)&l->a[4], {}, __ATOMIC_RELAXED);", expression(U64, 1)));
   }
 
   void read_lds() {
     line(1, fmt::format("s->c0 = l->w[{} & 255];", expression(U32, 2)));
+    line(1, fmt::format("s->c2 ^= l->a[{} & 3]; s->g1 += *(LDS u64*)&l->a[4];", expression(U32, 1)));
     line(1, fmt::format("s->e0 += (i32)l->w[({} + s->lane * 4) & 255];", expression(U32, 1)));
     line(1, fmt::format("s->g0 ^= l->d[{} & 63];", expression(U32, 2)));
     line(1, fmt::format("s->b0 = l->h[{} & 127];", expression(U32, 2)));
@@ -320,6 +355,9 @@ class Writer {
   void write_outputs() {
     line(1, fmt::format("__atomic_fetch_add(&sum[0], {}, __ATOMIC_RELAXED);", expression(U32, 1)));
     line(1, fmt::format("__atomic_fetch_xor(&sum[1], {}, __ATOMIC_RELAXED);", expression(U32, 1)));
+    line(1, fmt::format("__atomic_fetch_{}((u64*)&sum[4], {}, __ATOMIC_RELAXED);", one_of("add", "xor"),
+                        expression(U64, 1)));
+    line(1, fmt::format("atomic_{}((i32*)&sum[6], {});", one_of("min", "max"), expression(I32, 1)));
     line(1, fmt::format("if ({}) __atomic_fetch_or(&sum[2], {}, __ATOMIC_RELAXED);", condition(1), expression(U32, 1)));
     static constexpr const char* text = R"(  u32* o = out + (s->group * GROUP_LANES + s->lane) * OUTPUT_WORDS;
   o[0] = s->a0; o[1] = (u32)s->a1; o[2] = s->b0; o[3] = (u32)s->b1; o[4] = s->c0; o[5] = s->c1; o[6] = s->c2;
@@ -356,8 +394,15 @@ std::string unit_for_gpu(const std::vector<Program>& programs) {
                         "{{\n", program.name);
     unit += "  State state = {0};\n  state.lane = __builtin_amdgcn_workitem_id_x();\n"
             "  state.group = __builtin_amdgcn_workgroup_id_x();\n";
+    if (program.phases > 1)
+      unit += "  if (state.lane < 8) lds->a[state.lane] = 0;\n"
+              "  __builtin_amdgcn_fence(__ATOMIC_RELEASE, \"workgroup\");\n  __builtin_amdgcn_s_barrier();\n"
+              "  __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, \"workgroup\");\n";
     for (u32 phase = 0; phase < program.phases; ++phase) {
       if (phase) {
+        const std::string& exchange = program.exchanges[phase - 1];
+        const std::size_t comma = exchange.find(',');
+        unit += fmt::format("  {}(&state{});\n", exchange.substr(0, comma), exchange.substr(comma));
         unit += "  __builtin_amdgcn_fence(__ATOMIC_RELEASE, \"workgroup\");\n  __builtin_amdgcn_s_barrier();\n"
                 "  __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, \"workgroup\");\n";
       }
@@ -376,7 +421,13 @@ std::string unit_for_host(const std::vector<Program>& programs) {
                         "  static State states[GROUP_LANES];\n  static Shared shared;\n"
                         "  for (u32 i = 0; i < GROUP_LANES; ++i) states[i] = (State){{.lane = i, .group = group}};\n",
                         program.name);
+    unit += "  for (u32 i = 0; i < 8; ++i) shared.a[i] = 0;\n";
     for (u32 phase = 0; phase < program.phases; ++phase) {
+      if (phase) {
+        const std::string& exchange = program.exchanges[phase - 1];
+        const std::size_t comma = exchange.find(',');
+        unit += fmt::format("  {}(states{});\n", exchange.substr(0, comma), exchange.substr(comma));
+      }
       unit += fmt::format("  for (u32 i = 0; i < GROUP_LANES; ++i)\n"
                           "    {}_phase{}(&states[i], &shared, in, uni, out, sum);\n", program.name, phase);
     }

@@ -13,6 +13,7 @@ struct Program {
   u32 phases = 1;         // functions NAME_phase0 .. ; a workgroup barrier stands between two of them
   std::string source;     // the phases; names start with `name`
   std::string name;
+  std::vector<std::string> exchanges;   // before phase 1, 2, ...: NAME, ARGUMENTS of exchange.h
 };
 
 Program generate(u64 seed, const std::string& name);

@@ -24,7 +24,7 @@ using namespace amlm::isa::differential;
 namespace {
 
 constexpr u32 group_lanes = 64, groups = 2, lanes = group_lanes * groups, input_words = 24, output_words = 48;
-constexpr u32 shared_bytes = 2048, batch_programs = 25;
+constexpr u32 shared_bytes = 2080, batch_programs = 25;
 
 struct Memory {
   std::vector<u32> in, uni, out, sum;
@@ -48,7 +48,7 @@ Memory inputs(u64 seed) {
   }
   for (u32 i = 0; i < 8; ++i) memory.uni.push_back(u32(mixed(seed ^ (i + 77))));
   memory.out.assign(lanes * output_words, 0xcdcdcdcd);
-  memory.sum.assign(4, 0);
+  memory.sum.assign(8, 0);
   return memory;
 }
 
@@ -56,13 +56,13 @@ using HostGroup = void (*)(u32, const u32*, const u32*, u32*, u32*);
 
 class HostUnit {
  public:
-  HostUnit(const Options& options, const std::string& source) {
+  HostUnit(const Options& options, const std::string& source, u32 wave_lanes) {
     const std::string c = options.directory + "/host.c";
     library_ = fmt::format("{}/host{}.so", options.directory, serial_++);
     std::ofstream(c) << source;
-    run_command(fmt::format("{} -x c -std=gnu17 -O1 -w -fPIC -shared -fwrapv -ffp-contract=off -mfma -mf16c -mavx2 "
+    run_command(fmt::format("{} -x c -std=gnu17 -DWAVE_LANES={} -O1 -w -fPIC -shared -fwrapv -ffp-contract=off -mfma -mf16c -mavx2 "
                             "-Xclang -ffloat16-excess-precision=none {} {} -o {} -lm", options.clang,
-                            options.includes, c, library_));
+                            wave_lanes, options.includes, c, library_));
     handle_ = dlopen(library_.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle_) std::fprintf(stderr, "%s\n", dlerror());
     check(handle_, "the x86 side loads");
@@ -143,7 +143,7 @@ Tally compare_batch(const Options& options, const Arguments& arguments, const st
   Tally tally;
   std::vector<Memory> expected;
   {
-    const HostUnit host(options, unit_for_host(programs));
+    const HostUnit host(options, unit_for_host(programs), arguments.wave64 ? 64 : 32);
     for (const Program& program : programs) {
       expected.push_back(inputs(program.seed));
       host.run(program, expected.back());
@@ -151,7 +151,7 @@ Tally compare_batch(const Options& options, const Arguments& arguments, const st
   }
   const std::string source = unit_for_gpu(programs);
   for (const char level : arguments.levels) {
-    const std::string flags = fmt::format("-O{}{}", level, arguments.wave64 ? " -mwavefrontsize64 " : " ") +
+    const std::string flags = fmt::format("-O{}{}", level, arguments.wave64 ? " -mwavefrontsize64 -DWAVE_LANES=64 " : " -DWAVE_LANES=32 ") +
                               arguments.flags;
     GpuUnit unit(options, source, flags);
     for (u32 p = 0; p < programs.size(); ++p) {
