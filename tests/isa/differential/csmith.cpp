@@ -2,6 +2,7 @@
 // sizes, compiled by clang for x86 and for gfx1151 at several levels; the checksums of all global variables must agree.
 //
 //   isa-csmith [--seed N] [--programs N] [--levels 0123] [--wave64] [--flags FLAGS] [--keep DIRECTORY]
+//   isa-csmith --seeds FILE           those of the file
 //
 // A program runs in one of two forms, by the parity of its seed. Even: its globals become members of a struct of each
 // lane, on the stack, with integers that differ from lane to lane: divergent flow, FLAT into scratch. Odd: the globals
@@ -36,6 +37,7 @@ struct Arguments {
   std::string levels = "0123";
   bool wave64 = false;
   std::string keep;
+  std::string seeds;               // seeds.txt
   std::string flags;               // for the gfx1151 side
 };
 
@@ -202,6 +204,7 @@ Arguments parse(int argc, char** argv) {
     else if (word == "--programs") arguments.programs = u32(std::atoi(value()));
     else if (word == "--levels") arguments.levels = value();
     else if (word == "--wave64") arguments.wave64 = true;
+    else if (word == "--seeds") arguments.seeds = value();
     else if (word == "--flags") arguments.flags = value();
     else if (word == "--keep") arguments.keep = value();
   }
@@ -224,7 +227,14 @@ int main(int argc, char** argv) {
               arguments.programs, arguments.levels.c_str(), arguments.wave64 ? ", wave64" : "");
   Device device;
   Tally tally;
-  for (u64 seed = arguments.seed; tally.programs < arguments.programs; ++seed) {
+  for (const KeptSeed& kept : kept_seeds(arguments.seeds, "csmith")) {
+    Arguments one = arguments;
+    one.levels = kept.levels;
+    one.wave64 = kept.wave_lanes == 64;
+    compare(options, one, kept.seed, device, tally);
+  }
+  const u32 wanted = arguments.seeds.empty() ? arguments.programs : 0;
+  for (u64 seed = arguments.seed; tally.programs < wanted; ++seed) {
     compare(options, arguments, seed, device, tally);
     std::fflush(stdout);
   }

@@ -1,6 +1,8 @@
 #include "tests/isa/differential/device.h"
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 
 #include "isa/tables.h"
 
@@ -28,6 +30,20 @@ void set_user_data(Dispatch& dispatch, const GpuKernel& kernel) {
 }
 
 }  // namespace
+
+std::vector<KeptSeed> kept_seeds(const std::string& path, const std::string& program) {
+  std::vector<KeptSeed> seeds;
+  if (path.empty()) return seeds;
+  std::ifstream in(path);
+  check(in.good(), "the list of seeds is there");
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    std::string name;
+    KeptSeed kept;
+    if (words >> name >> kept.seed >> kept.levels >> kept.wave_lanes && name == program) seeds.push_back(kept);
+  }
+  return seeds;
+}
 
 void plant_mistake(GpuUnit& unit) {
   const std::span<u32> words = unit.code();

@@ -28,6 +28,14 @@ class Device {
   std::vector<u8> scratch_;
 };
 
+// A line of seeds.txt.
+struct KeptSeed {
+  u64 seed;
+  std::string levels;
+  u32 wave_lanes;
+};
+std::vector<KeptSeed> kept_seeds(const std::string& path, const std::string& program);
+
 // For canaries: turns the unit's xor into or.
 void plant_mistake(GpuUnit& unit);
 

@@ -313,7 +313,8 @@ class Writer {
         static constexpr u32 kinds[] = {0x101, 0x111, 0x121, 0x140, 0x150, 0x160};
         const u32 kind = below(7);
         const u32 control = kind == 6 ? below(256) : kinds[kind] + below(kind < 3 ? 15 : kind == 3 ? 2 : 16);
-        return fmt::format("x_dpp, {:#x}, {}, {}, {}", control, below(2) ? 15 : below(16), below(2) ? 15 : below(16), below(2));
+        return fmt::format("x_dpp, {:#x}, {}, {}, {}", control, below(2) ? 15 : below(16), below(2) ? 15 : below(16),
+                           below(2));
       }
       case 2: return fmt::format("x_dpp8, {:#x}", u32(next()) & 0xffffff);
       case 3: return fmt::format("x_permlane, {:#x}u, {:#x}u", u32(next()), u32(next()));

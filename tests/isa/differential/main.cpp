@@ -2,6 +2,7 @@
 // same bytes in memory. A canary patches one opcode in the machine code and must be noticed.
 //
 //   isa-differential [--seed N] [--programs N] [--levels 0123] [--wave64] [--flags FLAGS] [--shown N] [--show SEED]
+//   isa-differential --seeds FILE     those of the file
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -60,8 +61,8 @@ class HostUnit {
     const std::string c = options.directory + "/host.c";
     library_ = fmt::format("{}/host{}.so", options.directory, serial_++);
     std::ofstream(c) << source;
-    run_command(fmt::format("{} -x c -std=gnu17 -DWAVE_LANES={} -O1 -w -fPIC -shared -fwrapv -ffp-contract=off -mfma -mf16c -mavx2 "
-                            "-Xclang -ffloat16-excess-precision=none {} {} -o {} -lm", options.clang,
+    run_command(fmt::format("{} -x c -std=gnu17 -DWAVE_LANES={} -O1 -w -fPIC -shared -fwrapv -ffp-contract=off -mfma "
+                            "-mf16c -mavx2 -Xclang -ffloat16-excess-precision=none {} {} -o {} -lm", options.clang,
                             wave_lanes, options.includes, c, library_));
     handle_ = dlopen(library_.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!handle_) std::fprintf(stderr, "%s\n", dlerror());
@@ -106,6 +107,7 @@ struct Arguments {
   bool wave64 = false;
   std::string flags;               // for the gfx1151 side
   u32 shown = 3;
+  std::string seeds;               // seeds.txt
 };
 
 struct Tally { u32 compared = 0, different = 0, faults = 0; };
@@ -151,8 +153,8 @@ Tally compare_batch(const Options& options, const Arguments& arguments, const st
   }
   const std::string source = unit_for_gpu(programs);
   for (const char level : arguments.levels) {
-    const std::string flags = fmt::format("-O{}{}", level, arguments.wave64 ? " -mwavefrontsize64 -DWAVE_LANES=64 " : " -DWAVE_LANES=32 ") +
-                              arguments.flags;
+    const std::string flags = fmt::format("-O{} -DWAVE_LANES={}{} {}", level, arguments.wave64 ? 64 : 32,
+                                          arguments.wave64 ? " -mwavefrontsize64" : "", arguments.flags);
     GpuUnit unit(options, source, flags);
     for (u32 p = 0; p < programs.size(); ++p) {
       for (const Mode mode : {Mode::fast, Mode::strict}) {
@@ -186,6 +188,7 @@ Arguments parse(int argc, char** argv) {
     else if (word == "--levels") arguments.levels = value();
     else if (word == "--wave64") arguments.wave64 = true;
     else if (word == "--flags") arguments.flags = value();
+    else if (word == "--seeds") arguments.seeds = value();
     else if (word == "--shown") arguments.shown = u32(std::atoi(value()));
     else if (word == "--show") {
       std::printf("%s", unit_for_gpu({generate(std::strtoull(value(), nullptr, 0), "p")}).c_str());
@@ -198,22 +201,32 @@ Arguments parse(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Arguments arguments = parse(argc, argv);
+  Arguments arguments = parse(argc, argv);
   char directory[] = "/tmp/amlm-differential-XXXXXX";
   check(mkdtemp(directory), "a temporary directory");
-  const Options options{.directory = directory, .includes = "-include " AMLM_PRELUDE, .clang = AMLM_CLANG, .lld = AMLM_LLD};
+  const Options options{.directory = directory, .includes = "-include " AMLM_PRELUDE " -include " AMLM_EXCHANGE,
+                        .clang = AMLM_CLANG, .lld = AMLM_LLD};
   std::printf("differential: seed %llu, %u programs, levels %s%s\n", static_cast<unsigned long long>(arguments.seed),
               arguments.programs, arguments.levels.c_str(), arguments.wave64 ? ", wave64" : "");
   Device gpu;
   Tally total;
+  const auto count = [&](const Tally& tally) {
+    total.compared += tally.compared;
+    total.different += tally.different;
+    total.faults += tally.faults;
+  };
+  for (const KeptSeed& kept : kept_seeds(arguments.seeds, "differential")) {
+    Arguments one = arguments;
+    one.levels = kept.levels;
+    one.wave64 = kept.wave_lanes == 64;
+    count(compare_batch(options, one, {generate(kept.seed, "kept")}, gpu, false));
+  }
+  if (!arguments.seeds.empty()) arguments.programs = 0;
   for (u32 done = 0; done < arguments.programs; done += batch_programs) {
     std::vector<Program> programs;
     for (u32 i = done; i < std::min(done + batch_programs, arguments.programs); ++i)
       programs.push_back(generate(arguments.seed * 100000 + i, fmt::format("p{}", i)));
-    const Tally tally = compare_batch(options, arguments, programs, gpu, done == 0);
-    total.compared += tally.compared;
-    total.different += tally.different;
-    total.faults += tally.faults;
+    count(compare_batch(options, arguments, programs, gpu, done == 0));
   }
   run_command(fmt::format("rm -r {}", directory));
   std::printf("differential: %u runs compared, %u different, %u of them faults\n", total.compared, total.different,

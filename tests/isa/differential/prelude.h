@@ -164,5 +164,3 @@ NOINLINE void turn(u32* t, u32 by) {
   for (u32 i = 0; i < 7; ++i) t[i] = t[i + 1] + by;
   t[7] = first;
 }
-
-#include "exchange.h"
