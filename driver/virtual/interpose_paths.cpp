@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include <vector>
 
 #include "driver/virtual/fdinfo.h"
 #include "driver/virtual/interpose.h"
@@ -93,6 +96,27 @@ INTERPOSE(int, statx, (int folder, const char* path, int flags, unsigned mask, s
   status->stx_rdev_major = drm_major_number;
   status->stx_rdev_minor = node_minor(kind);
   return result;
+}
+
+// A child without an environment is a child of this machine all the same.
+static int spawn(const char* symbol, pid_t* pid, const char* file, const posix_spawn_file_actions_t* actions,
+                 const posix_spawnattr_t* attributes, char* const* arguments, char* const* environment) {
+  using Spawn = int (*)(pid_t*, const char*, const posix_spawn_file_actions_t*, const posix_spawnattr_t*, char* const*,
+                        char* const*);
+  std::vector<char*> ours;
+  for (char** variable = environ; !environment && variable && *variable; ++variable)
+    if (strncmp(*variable, "AMLM_VGPU_", 10) == 0 || strncmp(*variable, "LD_PRELOAD=", 11) == 0) ours.push_back(*variable);
+  ours.push_back(nullptr);
+  return reinterpret_cast<Spawn>(real::next(symbol))(pid, file, actions, attributes, arguments,
+                                                     environment ? environment : ours.data());
+}
+INTERPOSE(int, posix_spawn, (pid_t* pid, const char* file, const posix_spawn_file_actions_t* actions,
+                             const posix_spawnattr_t* attributes, char* const* arguments, char* const* environment)) {
+  return spawn("posix_spawn", pid, file, actions, attributes, arguments, environment);
+}
+INTERPOSE(int, posix_spawnp, (pid_t* pid, const char* file, const posix_spawn_file_actions_t* actions,
+                              const posix_spawnattr_t* attributes, char* const* arguments, char* const* environment)) {
+  return spawn("posix_spawnp", pid, file, actions, attributes, arguments, environment);
 }
 
 INTERPOSE(int, uname, (struct utsname* name)) {

@@ -35,7 +35,7 @@ int Pool::fd() {
   fd_ = low < 0 ? -1 : real::dup_above(low, 900);
   if (fd_ < 0) fd_ = low;
   else real::close(low);
-  if (fd_ < 0 || ftruncate(fd_, off_t(first_offset + capacity_)) != 0)
+  if (fd_ < 0 || ftruncate(fd_, off_t(first_ + capacity_)) != 0)
     fatal(std::string("cannot make the memory of the virtual GPU: ") + strerror(errno));
   return fd_;
 }

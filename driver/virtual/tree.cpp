@@ -87,6 +87,8 @@ Plan make_plan(const Config& config) {
       {"sys/module/ttm/parameters/pages_limit", std::to_string(config.gtt_bytes / 4096) + "\n"},
       {"sys/class/drm/version", "drm 1.1.0 20060810\n"},
   };
+  // amdgpu_show_reset_mask: how far a reset may go (driver.md 3.6).
+  if (config.kernel->reruns_innocent_work) plan.files.push_back({device + "/compute_reset_mask", "queue full\n"});
   if (config.kernel->has_user_queues) plan.files.push_back({"sys/module/amdgpu/parameters/user_queue", "-1\n"});
   plan.links = {{device + "/subsystem", "../../../../bus/pci"},
                 {device + "/driver", "../../../../bus/pci/drivers/amdgpu"},

@@ -158,7 +158,7 @@ void Bench::load_code() {
 
 Memory Bench::place(Stream s) {
   if (ip != AMDGPU_HW_IP_DMA) s.pad();
-  Memory ib = memory(std::max<u64>(page, (s.words.size() * 4 + page - 1) / page * page));
+  Memory ib = memory(std::max<u64>(page, (s.words.size() * 4 + page - 1) / page * page), readable | writeable | executable);
   memcpy(ib.words, s.words.data(), s.words.size() * 4);
   ibs_.push_back(ib);
   return ib;

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <spawn.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <xf86drm.h>
 
@@ -128,6 +130,48 @@ TEST_CASE("the child of a fork goes on with what it inherited, and shares the me
   CHECK(out.words[1] == 31);
   bench.free(out);
   bench.free(next);
+}
+
+// Needs a process that has made no buffer yet: the test below starts one.
+TEST_CASE("a buffer made first in the child of a fork", "[.][fork-first]") {
+  const int node = open("/dev/dri/renderD128", O_RDWR);
+  REQUIRE(node >= 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    drm_amdgpu_gem_create made{};
+    made.in = {.bo_size = page, .alignment = 0, .domains = AMDGPU_GEM_DOMAIN_GTT, .domain_flags = 0};
+    drm_amdgpu_gem_mmap place{};
+    if (call(node, DRM_IOCTL_AMDGPU_GEM_CREATE, &made) != 0) _exit(1);
+    place.in.handle = made.out.handle;
+    if (call(node, DRM_IOCTL_AMDGPU_GEM_MMAP, &place) != 0) _exit(2);
+    void* words = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, node, off_t(place.out.addr_ptr));
+    if (words == MAP_FAILED) _exit(3);
+    *static_cast<volatile u32*>(words) = 7;
+    _exit(*static_cast<volatile u32*>(words) == 7 ? 0 : 4);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  close(node);
+}
+
+TEST_CASE("a child that makes the first buffer, and one that was given no environment") {
+  const std::string self = "/proc/self/exe";
+  for (const char* what : {"[fork-first]", "version names the virtual device"}) {
+    std::string words[] = {self, what};
+    char* const arguments[] = {words[0].data(), words[1].data(), nullptr};
+    const int quiet = open("/dev/null", O_WRONLY), kept = dup(1);
+    dup2(quiet, 1);
+    pid_t child = 0;
+    REQUIRE(posix_spawn(&child, self.c_str(), nullptr, nullptr, arguments, nullptr) == 0);
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    dup2(kept, 1);
+    close(kept);
+    close(quiet);
+    INFO(what);
+    CHECK(status == 0);
+  }
 }
 
 TEST_CASE("an ioctl that this device does not have says so") {
