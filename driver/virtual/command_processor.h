@@ -40,6 +40,8 @@ class CommandProcessor final : public FrontEnd {
   Step wait_reg_mem(std::span<const u32> body);
   Step write_data(std::span<const u32> body);
   Step copy_data(std::span<const u32> body);
+  Step write_registers(u64 offset, std::span<const u32> values);
+  bool read_registers(u64 offset, u32 count, u64& value);
   Step dma_data(std::span<const u32> body);
   Step atomic_mem(std::span<const u32> body);
 

@@ -104,6 +104,29 @@ CommandProcessor::Step CommandProcessor::write_data(std::span<const u32> body) {
   return write(canonical(packet.address), packet.data.data(), packet.data.size_bytes(), {}) ? Step::next : Step::stop;
 }
 
+// Register ends of COPY_DATA: a dword offset from the start of all registers. Those that an IB may write, and of them
+// only SH registers can be read: this device keeps no others.
+CommandProcessor::Step CommandProcessor::write_registers(u64 offset, std::span<const u32> values) {
+  for (const RegisterSpace space : {RegisterSpace::sh, RegisterSpace::uconfig})
+    if (offset * 4 >= space_base(space) && offset * 4 < space_end(space))
+      return set_registers(space, u32(offset) - space_base(space) / 4, values);
+  return fault("unknown-register", "register " + hex(offset * 4) + " is not one that an IB may write here");
+}
+
+bool CommandProcessor::read_registers(u64 offset, u32 count, u64& value) {
+  value = 0;
+  for (u32 i = 0; i < count; ++i) {
+    const u64 address = (offset + i) * 4;
+    const bool is_sh = address >= space_base(RegisterSpace::sh) && address < space_end(RegisterSpace::sh);
+    if (!is_sh || !find_register(u32(address)))
+      return fault("unsupported-packet", "reading register " + hex(address) + " is not modelled"), false;
+    if (!sh_set_[index_of(u32(address))])
+      return fault("unset-register", "reads " + find_register(u32(address))->name + ", which this job has not set"), false;
+    value |= u64(sh_[index_of(u32(address))]) << (32 * i);
+  }
+  return true;
+}
+
 CommandProcessor::Step CommandProcessor::copy_data(std::span<const u32> body) {
   using P = pm4::CopyData;
   const auto packet = P::read(body);
@@ -116,13 +139,20 @@ CommandProcessor::Step CommandProcessor::copy_data(std::span<const u32> body) {
       if (!read(canonical(packet.source), &value, size, {})) return Step::stop;
       break;
     case P::src_immediate: value = packet.source; break;
+    case P::src_register:
+      if (!read_registers(packet.source, u32(size / 4), value)) return Step::stop;
+      break;
     case P::src_gpu_clock:
     case P::src_system_clock: value = Gpu::ticks(time_ns()); break;
     default: return fault("unsupported-packet", "source " + std::to_string(packet.src_sel) + " is not modelled");
   }
+  if (packet.engine_sel) return fault("bad-packet", "names an engine that a compute queue lacks");
+  if (packet.dst_sel == P::dst_register) {
+    const u32 words[] = {u32(value), u32(value >> 32)};
+    return write_registers(packet.destination, std::span(words).first(size / 4));
+  }
   if (packet.dst_sel != P::dst_l2 && packet.dst_sel != P::dst_memory)
     return fault("unsupported-packet", "destination " + std::to_string(packet.dst_sel) + " is not modelled");
-  if (packet.engine_sel) return fault("bad-packet", "names an engine that a compute queue lacks");
   if (packet.destination % size)
     return fault("bad-packet", "destination " + hex(packet.destination) + " is not aligned");
   return write(canonical(packet.destination), &value, size, {}) ? Step::next : Step::stop;

@@ -117,6 +117,35 @@ TEST_CASE("the command processor moves data") {
   bench.free(m);
 }
 
+TEST_CASE("COPY_DATA moves between memory and the registers of a dispatch") {
+  Bench bench;
+  Memory out = bench.memory(page), numbers = bench.memory(page);
+  numbers.words[0] = 40;
+  constexpr u32 number = reg::compute_user_data_4::address / 4;
+  Stream s = bench.begun();
+  bench.launch(s, {.kernel = "fill", .out = out.va, .number = 1});
+  s.barrier();
+  s.packet(pm4::CopyData{.src_sel = pm4::CopyData::src_l2, .dst_sel = pm4::CopyData::dst_register, .wr_confirm = 1,
+                         .source = numbers.va, .destination = number});
+  s.packet(pm4::DispatchDirect{.dim_x = 1, .dim_y = 1, .dim_z = 1,
+                               .initiator = {.compute_shader_en = 1, .force_start_at_000 = 1, .cs_w32_en = 1}});
+  s.packet(pm4::CopyData{.src_sel = pm4::CopyData::src_register, .dst_sel = pm4::CopyData::dst_l2, .wr_confirm = 1,
+                         .source = number, .destination = numbers.va + 8});
+  REQUIRE(bench.run(s) == 0);
+  CHECK(out.words[1] == 41);
+  CHECK(numbers.words[2] == 40);
+  Stream unset = bench.stream();
+  unset.packet(pm4::CopyData{.src_sel = pm4::CopyData::src_register, .dst_sel = pm4::CopyData::dst_l2, .wr_confirm = 1,
+                             .source = number, .destination = numbers.va + 8});
+  bench.run_bad(unset, "unset-register");
+  Stream beyond = bench.stream();
+  beyond.packet(pm4::CopyData{.src_sel = pm4::CopyData::src_immediate, .dst_sel = pm4::CopyData::dst_register,
+                              .wr_confirm = 1, .source = 1, .destination = 0x2004});
+  bench.run_bad(beyond, "unknown-register");
+  bench.free(out);
+  bench.free(numbers);
+}
+
 TEST_CASE("timestamps grow, count at 99.81 MHz, and fit INFO's clock") {
   Bench bench;
   Memory m = bench.memory(page), out = bench.memory(page);
