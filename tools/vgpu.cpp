@@ -28,6 +28,7 @@ constexpr Setting settings[] = {
     {"--threads", "AMLM_VGPU_THREADS", Kind::value, "N", "host threads; 0 = all cores"},
     {"--gtt", "AMLM_VGPU_GTT_MIB", Kind::value, "MIB", "size of GTT"},
     {"--vram", "AMLM_VGPU_VRAM_MIB", Kind::value, "MIB", "size of VRAM"},
+    {"--rings", "AMLM_VGPU_RINGS", Kind::value, "LIST", "rings to show: compute,gfx,sdma; compute alone when left out"},
     {"--kernel", "AMLM_VGPU_KERNEL", Kind::value, "VERSION", "kernel to pretend: 6.12, 6.17 or 7.3"},
     {"--firmware", "AMLM_VGPU_FIRMWARE", Kind::value, "LIST", "firmware versions to pretend: mes=0x83,mec=24"},
     {"--job-timeout", "AMLM_VGPU_JOB_TIMEOUT_MS", Kind::value, "MS", "job timeout in virtual milliseconds, or never"},

@@ -13,13 +13,14 @@ namespace {
 // June 2025). GEM_OP grew with GET_MAPPING_INFO after 6.17.
 constexpr KernelVersion rows[] = {
     {.name = "6.12", .release = "6.12.107", .drm_minor = 61, .job_timeout_ms = 60'000, .hw_ip_bytes = 32,
-     .gem_va_bytes = 40, .gem_op_bytes = 16, .has_user_queues = false, .checks_ib_size = false,
+     .gem_va_bytes = 40, .gem_op_bytes = 16, .has_user_queues = false, .has_reset_masks = false, .checks_ib_size = false,
      .reruns_innocent_work = false},
     {.name = "6.17", .release = "6.17.9", .drm_minor = 64, .job_timeout_ms = 10'000, .hw_ip_bytes = 40,
-     .gem_va_bytes = 64, .gem_op_bytes = 16, .has_user_queues = true, .checks_ib_size = false,
+     .gem_va_bytes = 64, .gem_op_bytes = 16, .has_user_queues = true, .has_reset_masks = true, .checks_ib_size = false,
      .reruns_innocent_work = true},
     {.name = "7.3", .release = "7.3.4", .drm_minor = 64, .job_timeout_ms = 2'000, .hw_ip_bytes = 40, .gem_va_bytes = 64,
-     .gem_op_bytes = 24, .has_user_queues = true, .checks_ib_size = true, .reruns_innocent_work = true},
+     .gem_op_bytes = 24, .has_user_queues = true, .has_reset_masks = true, .checks_ib_size = true,
+     .reruns_innocent_work = true},
 };
 
 }  // namespace

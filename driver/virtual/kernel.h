@@ -15,6 +15,7 @@ struct KernelVersion {
   u32 hw_ip_bytes;                    // of drm_amdgpu_info_hw_ip; longer requests get no more
   u32 gem_va_bytes, gem_op_bytes;     // what the handlers read of a longer structure
   bool has_user_queues;               // the module parameter and DEV_INFO's field
+  bool has_reset_masks;               // in sysfs
   bool checks_ib_size;                // more than 0xfffff dwords: EINVAL
   bool reruns_innocent_work;          // after a queue's reset; before, what ran on the ring was cancelled
 };

@@ -81,15 +81,16 @@ Plan make_plan(const Config& config) {
       {device + "/mem_info_gtt_total", std::to_string(config.gtt_bytes) + "\n"},
       {device + "/mem_info_vram_total", std::to_string(config.vram_bytes) + "\n"},
       {"sys/module/amdgpu/parameters/lockup_timeout", config.lockup_timeout + "\n"},
-      // Linux 6.13 on, amdgpu_show_reset_mask; per-queue reset on all 11.5 parts (driver.md 3.5)
-      {device + "/gfx_reset_mask", "full soft queue \n"}, {device + "/compute_reset_mask", "full queue \n"},
-      {device + "/sdma_reset_mask", "full \n"},
       {"sys/module/ttm/parameters/pages_limit", std::to_string(config.gtt_bytes / 4096) + "\n"},
       {"sys/class/drm/version", "drm 1.1.0 20060810\n"},
   };
-  // amdgpu_show_reset_mask: how far a reset may go (driver.md 3.6).
-  if (config.kernel->reruns_innocent_work) plan.files.push_back({device + "/compute_reset_mask", "queue full\n"});
   if (config.kernel->has_user_queues) plan.files.push_back({"sys/module/amdgpu/parameters/user_queue", "-1\n"});
+  // Linux 6.13 on, amdgpu_show_reset_mask; per-queue reset on all 11.5 parts (driver.md 3.6)
+  if (config.kernel->has_reset_masks)
+    for (const auto& [name, mask] : {std::pair("/gfx_reset_mask", "full soft queue \n"),
+                                     std::pair("/compute_reset_mask", "full queue \n"),
+                                     std::pair("/sdma_reset_mask", "full \n")})
+      plan.files.push_back({device + name, mask});
   plan.links = {{device + "/subsystem", "../../../../bus/pci"},
                 {device + "/driver", "../../../../bus/pci/drivers/amdgpu"},
                 {"sys/bus/pci/devices/0000:c5:00.0", "../../../" + device.substr(4)}};
