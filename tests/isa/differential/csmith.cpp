@@ -214,7 +214,7 @@ Arguments parse(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (std::system("csmith --version >/dev/null 2>&1") != 0) {
+  if (std::system("cd /tmp && csmith --version >/dev/null 2>&1") != 0) {
     std::printf("csmith: skipped, no csmith on PATH (Debian: apt install csmith)\n");
     return 77;
   }
