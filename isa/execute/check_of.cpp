@@ -102,10 +102,16 @@ Passes passes_of(const Instruction& in, const OpInfo& op) {
   return results && in.format != Format::sopp ? Passes::scalar : Passes::nothing;
 }
 
+// A buffer load compares each lane's offset with the descriptor: a wrong one gives a wrong value, but no page fault.
+bool checks_range(const Instruction& in, const OpInfo& op) {
+  return (in.format == Format::mubuf || in.format == Format::mtbuf) && op.op_class == OpClass::vmem_load;
+}
+
 // What a source is to its instruction.
 RegisterUse::Role role_of(const Instruction& in, const OpInfo& op, Passes passes, u32 source) {
   using enum Opcode;
   if (passes == Passes::load) {
+    if (source == 0 && checks_range(in, op)) return RegisterUse::read;
     const bool data = source == 1 || (source == 2 && in.format == Format::ds);
     return data && in.format != Format::smem ? RegisterUse::data : RegisterUse::steer;
   }
@@ -122,6 +128,7 @@ MemoryShape memory_shape_of(const Instruction& in, const OpInfo& op) {
   const OperandInfo& data = op.dst_count ? op.dst[0] : op.src[1];
   const u32 bits = info(data.type).bits;
   const bool atomic = op.op_class == OpClass::vmem_atomic;
+  shape.checks_range = checks_range(in, op);
   shape.converts = op.name.find("format") != std::string_view::npos;
   if ((bits == 8 || bits == 16) && !atomic) shape.bytes = u8(bits / 8);
   shape.is_signed = info(data.type).kind == Kind::signed_integer;

@@ -155,9 +155,13 @@ bool WaveChecker::before(Wave& wave, const Step& step) {
   }
   if (!check_hazards(wave, step, check)) return false;
   poisoned |= check.always_passes || (check.reads_scc && poison_.scc().bits);
-  if (check.passes == Passes::load) loaded_lanes_ = {};
-  else if (poisoned) return poison_.pass(wave, step, check.passes);
-  else mark_defined(wave, check);
+  if (check.passes == Passes::load) {
+    loaded_lanes_ = {};
+    if (poisoned && check.memory.checks_range) load_from_anywhere(wave, step);
+    return true;
+  }
+  if (poisoned) return poison_.pass(wave, step, check.passes);
+  mark_defined(wave, check);
   return true;
 }
 

@@ -39,6 +39,7 @@ struct MemoryShape {
   u8 part = 0;                 // of the register: 0 all of it, 1 low half, 2 high half
   u8 first_bytes = 0;          // DS 2ADDR: of the first element
   bool converts = false;       // formats: components are not bytes of memory
+  bool checks_range = false;   // an address that is not defined gives a value that is not
 };
 
 struct StepCheck {
@@ -122,6 +123,7 @@ class WaveChecker {
   bool check_matrix_halves(Wave& wave, const Step& step);
   void mark_in_flight(const Step& step, const StepCheck& check, const RegisterUse& use, u32 count);
   void mark_defined(const Wave& wave, const StepCheck& check);
+  void load_from_anywhere(const Wave& wave, const Step& step);
   void take_loaded(const Wave& wave, const Step& step);
   void take_loaded_lane(const Step& step, u32 half, u32 lane, const Loaded& loaded);
   void issue(const StepCheck& check);

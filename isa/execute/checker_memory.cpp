@@ -48,6 +48,18 @@ void WaveChecker::load(const Wave& wave, u32 lane, i32 offset, u8 bytes, Poison 
   }
 }
 
+// Lanes whose address is not defined.
+void WaveChecker::load_from_anywhere(const Wave& wave, const Step& step) {
+  const Operand& address = step.in.src[0];
+  for (u32 half = 0; half < wave.lanes / half_lanes; ++half)
+    for (u32 i = 0; i < address.count_dw; ++i)
+      for (u32 left = poison_.vgpr_lanes(half, address.vgpr() + i) & exec_before_[half]; left; left &= left - 1) {
+        const u32 lane = u32(std::countr_zero(left));
+        loaded_[half][lane].dwords.fill({~0u, poison_.vgpr(half, address.vgpr() + i, lane).origin});
+        loaded_lanes_[half] |= 1u << lane;
+      }
+}
+
 bool WaveChecker::stored_value(const Wave& wave, u32 lane, i32 offset, u8 bytes, u32& value) const {
   const Step& step = *wave.step;
   if (step.check->memory.converts || info(step.in.opcode).op_class == OpClass::vmem_atomic) return false;

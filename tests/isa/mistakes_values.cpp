@@ -8,6 +8,7 @@ namespace {
 #define OUT(register) "\ns_waitcnt vmcnt(0) lgkmcnt(0)\nglobal_store_b32 v1, " register ", s[4:5]"
 #define UR "uninitialised-register"
 #define HALF_OFF "s_mov_b32 exec_lo, 0xff\nv_mov_b32 v2, 1\ns_mov_b32 exec_lo, -1\n"     // v2 in lanes 0-7 only
+#define BUFFER "s_mov_b32 s12, s4\ns_and_b32 s13, s5, 0xffff\ns_mov_b32 s14, 64\ns_mov_b32 s15, 0x31014fac\n"
 #define LOWER_HALF "s_mov_b32 exec_hi, 0\nv_mov_b32 v2, 1\ns_mov_b32 exec_hi, -1\n"     // v2 of a wave64
 
 const Mistake rows[] = {
@@ -32,6 +33,10 @@ const Mistake rows[] = {
     {"VGPR: the high half of a packed sum", UR, "v_mov_b16 v2.l, 1.0\nv_pk_add_f16 v3, v2, v2" OUT("v3"),
      "v_mov_b16 v2.l, 1.0\nv_pk_add_f16 v3, v2, v2\ns_nop 0\nglobal_store_b16 v1, v3, s[4:5]"},
     {"VGPR: an address", UR, "global_load_b32 v3, v2, s[6:7]", "v_mov_b32 v2, 0\nglobal_load_b32 v3, v2, s[6:7]"},
+    {"VGPR: a buffer offset", UR, BUFFER "buffer_load_b32 v3, v2, s[12:15], 0 offen" OUT("v3"),
+     BUFFER "buffer_load_b32 v3, v2, s[12:15], 0 offen" OUT("v1")},
+    {"VGPR: a buffer store's offset", UR, BUFFER "buffer_store_b32 v1, v2, s[12:15], 0 offen",
+     BUFFER "buffer_store_b32 v1, v1, s[12:15], 0 offen"},
     {"VGPR: an LDS address", UR, "ds_store_b32 v2, v1", "ds_store_b32 v1, v2", {.lds_bytes = 512}},
     {"VGPR: atomic data", UR, "global_atomic_add_u32 v1, v2, s[4:5]",
      "v_mov_b32 v2, 1\nglobal_atomic_add_u32 v1, v2, s[4:5]"},
