@@ -177,12 +177,13 @@ bool PoisonState::pass_exec(Wave& wave, const Step& step, const LaneOperands& so
     case s_or_saveexec_b32: case s_or_saveexec_b64: case s_nor_saveexec_b32: case s_nor_saveexec_b64:
     case s_or_not0_saveexec_b32: case s_or_not0_saveexec_b64: case s_and_not1_saveexec_b32: case s_and_not1_saveexec_b64:
     case s_and_not1_wrexec_b32: case s_and_not1_wrexec_b64: decides &= ~exec; break;
+    case s_subvector_loop_begin: decides = 0; break;       // writes its register first
     default: break;
   }
   if (step.in.src[0].count_dw == 1) decides &= 0xffffffff;
   if (decides) return refuse_exec(wave, origin);
   for (u32 word = 0; word < step.in.dst.count_dw; ++word) set_sgpr(u16(step.in.dst.code + word), {});
-  scc_ = {};
+  if (info(step.in.opcode).effects.writes_special(Special::SCC)) scc_ = {};
   return true;
 }
 

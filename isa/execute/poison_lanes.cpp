@@ -101,7 +101,8 @@ void PoisonState::pass_half(Wave& wave, const Step& step, Part part, Half& half)
   if (op.reads_dst) add(y ? in.y_dst : in.dst, op.dst[0].type, old_destination);
   if (op.effects.reads_special(Special::VCC)) add({code_vcc_lo, 1}, Type::MASK, old_destination);
   check(count <= 4, "a vector instruction has at most 4 sources");
-  const bool compares = in.format == Format::vopc, packed = in.format == Format::vop3p && is_packed(op.dst[0].type);
+  const bool compares = in.format == Format::vopc, whole_halves = opcode == Opcode::v_pk_fmac_f16;   // VOP2: no OPSEL
+  const bool packed = whole_halves || (in.format == Format::vop3p && is_packed(op.dst[0].type));
   const u32 exec = wave.exec();
   for (u32 left = exec; left; left &= left - 1) {
     const u32 lane = u32(std::countr_zero(left));
@@ -125,9 +126,8 @@ void PoisonState::pass_half(Wave& wave, const Step& step, Part part, Half& half)
       u64 low = 0, high = 0;
       for (u32 k = 0; k < count; ++k) {
         low |= operands.poison[k] >> (in.opsel >> k & 1 ? 16 : 0) & 0xffff;
-        high |= operands.poison[k] >> (in.opsel_hi >> k & 1 ? 16 : 0) & 0xffff;
+        high |= operands.poison[k] >> (whole_halves || in.opsel_hi >> k & 1 ? 16 : 0) & 0xffff;
       }
-      if (op.reads_dst) low |= operands.poison[count - 1] & 0xffff, high |= operands.poison[count - 1] >> 16;
       half.bits[lane] = (low ? 0xffff : 0) | (high ? 0xffff0000 : 0);
       continue;
     }

@@ -45,6 +45,11 @@ const Mistake rows[] = {
     {"LDS atomic: one element past the size", "lds-range",
      ZERO "ds_store_b32 v1, v2 offset:384\nds_add_u32 v1, v2 offset:388",
      ZERO "ds_store_b32 v1, v2 offset:384\nds_add_u32 v1, v2 offset:384", {.lds_bytes = 512}},
+    {"LDS: below its start, where the offset does not make up", "lds-range",
+     "v_add_nc_u32 v3, -8, v1\nds_store_b32 v3, v1 offset:4",
+     "v_add_nc_u32 v3, -8, v1\nds_store_b32 v3, v1 offset:8\nds_load_b32 v2, v3 offset:8\n"
+     "s_waitcnt lgkmcnt(0)\nds_add_u32 v3, v2 offset:8",
+     {.lds_bytes = 512}},
     {"LDS: a kernel that declares none", "lds-range", ZERO "ds_store_b32 v1, v2", ZERO "v_mov_b32 v2, v1"},
     {"scratch store: one element past a lane's part", "scratch-range", "scratch_store_b32 off, v1, off offset:16",
      "scratch_store_b32 off, v1, off offset:12", {.scratch_lane_bytes = 16}},

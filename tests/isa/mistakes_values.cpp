@@ -32,6 +32,9 @@ const Mistake rows[] = {
      "global_load_d16_b16 v2, v1, s[6:7]\ns_waitcnt vmcnt(0)\nglobal_store_b16 v1, v2, s[4:5]"},
     {"VGPR: the high half of a packed sum", UR, "v_mov_b16 v2.l, 1.0\nv_pk_add_f16 v3, v2, v2" OUT("v3"),
      "v_mov_b16 v2.l, 1.0\nv_pk_add_f16 v3, v2, v2\ns_nop 0\nglobal_store_b16 v1, v3, s[4:5]"},
+    {"VGPR: the high half of a packed accumulation", UR, "v_mov_b32 v3, 0\nv_mov_b16 v2.l, 1.0\n"
+     "v_pk_fmac_f16 v3, v2, v2" OUT("v3"),
+     "v_mov_b32 v3, 0\nv_mov_b16 v2.l, 1.0\nv_pk_fmac_f16 v3, v2, v2\nglobal_store_b16 v1, v3, s[4:5]"},
     {"VGPR: an address", UR, "global_load_b32 v3, v2, s[6:7]", "v_mov_b32 v2, 0\nglobal_load_b32 v3, v2, s[6:7]"},
     {"VGPR: a buffer offset", UR, BUFFER "buffer_load_b32 v3, v2, s[12:15], 0 offen" OUT("v3"),
      BUFFER "buffer_load_b32 v3, v2, s[12:15], 0 offen" OUT("v1")},
