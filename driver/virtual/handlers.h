@@ -9,6 +9,7 @@ struct Call {
   File& file;
   Gpu& gpu;
   Lock& lock;            // of gpu.mutex; waits release it
+  int fence_error = 0;   // positive: what a fault script makes of the fences that a wait finds signalled
 };
 
 using Handler = int (*)(Call& call, void* data);

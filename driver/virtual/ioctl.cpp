@@ -109,20 +109,29 @@ int scripted_error(Gpu& gpu, const char* name) {
   return error;
 }
 
+// A wait tells the error of a job's fence when the job has ended, and not while it still runs.
+bool is_told_by_fence(const Row& row, int error) {
+  const bool waits = row.handler == wait_cs || row.handler == wait_fences;
+  return waits && (error == ETIME || error == ENODATA || error == ECANCELED);
+}
+
 int render_node_ioctl(File& file, unsigned long request, void* argument) {
   Gpu& gpu = Gpu::instance();
   const Row* row = _IOC_TYPE(request) == DRM_IOCTL_BASE ? find_row(_IOC_NR(request)) : nullptr;
   const u32 user_size = _IOC_SIZE(request);
   alignas(16) u8 data[1024] = {};
   Lock lock(gpu.mutex);
-  Call call{file, gpu, lock};
+  Call call{.file = file, .gpu = gpu, .lock = lock};
   gpu.counters.count(&QueueCounters::ioctls);
   if (!row || user_size > sizeof data) {
     char text[64];
     snprintf(text, sizeof text, "ioctl 0x%08lx is not one of this device", request);
     return unsupported(call, text, EINVAL);
   }
-  if (const int error = scripted_error(gpu, row->name)) return -error;
+  if (const int error = scripted_error(gpu, row->name)) {
+    if (!is_told_by_fence(*row, error)) return -error;
+    call.fence_error = error;
+  }
   if (bad_pointer(reinterpret_cast<u64>(argument), user_size)) return -EFAULT;
   if (request & IOC_IN) memcpy(data, argument, user_size);
   const u32 known_size = size_in(*gpu.config.kernel, *row);
@@ -136,7 +145,7 @@ int sync_file_ioctl(const std::shared_ptr<SyncFile>& sync_file, unsigned long re
   Gpu& gpu = Gpu::instance();
   Lock lock(gpu.mutex);
   File none(NodeKind::none);
-  Call call{none, gpu, lock};
+  Call call{.file = none, .gpu = gpu, .lock = lock};
   if (request == SYNC_IOC_MERGE) {
     auto& merge = *static_cast<sync_merge_data*>(argument);
     const auto other = descriptor(merge.fd2);

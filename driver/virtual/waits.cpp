@@ -29,6 +29,7 @@ int wait_cs(Call& call, void* data) {
   const bool done =
       !fence || wait_until(call.gpu, call.lock, deadline_of(in.timeout), [&] { return fence->signalled; });
   if (done && fence && fence->error) return fence->error;
+  if (done && call.fence_error) return -call.fence_error;
   args.out.status = done ? 0 : 1;
   return 0;
 }
@@ -57,6 +58,7 @@ int wait_fences(Call& call, void* data) {
   if (done)
     for (const auto& fence : fences)
       if (fence->signalled && fence->error && (in.wait_all || fence == fences[first])) return fence->error;
+  if (done && call.fence_error) return -call.fence_error;
   args.out = {.status = done ? 1u : 0u, .first_signaled = done && !in.wait_all ? first : 0};
   return 0;
 }

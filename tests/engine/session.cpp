@@ -388,7 +388,8 @@ TEST_CASE("a GPU fault that recovery does not mend ends with its error, and the 
   const auto set = reinterpret_cast<SetOption>(dlsym(RTLD_DEFAULT, "amlm_vgpu_set"));
   if (!set) return;                                   // a real GPU does not fail on demand
   const std::vector<u32> wanted = generate(*make(tiny_model(), {.context = 64, .batch = 64}), prompt, 8);
-  struct Row { const char* script; ErrorCode code; const char* says; };
+  using namespace std::chrono_literals;
+  struct Row { const char* script; ErrorCode code; const char* says; std::chrono::milliseconds patience = 60s; };
   const Row rows[] = {
       {"JOB: hang", ErrorCode::gpu_fault, "did not finish within the job timeout"},
       {"CS: fail ECANCELED", ErrorCode::gpu_fault, "ECANCELED"},
@@ -397,11 +398,11 @@ TEST_CASE("a GPU fault that recovery does not mend ends with its error, and the 
       {"CS: fail ENODEV", ErrorCode::kernel, "the kernel refuses a submission: No such device"},
       {"CS nth 2: gtt 64GiB", ErrorCode::memory, "other processes use too much memory"},
       {"JOB nth 1: hang; CTX from 1: fail ENOMEM", ErrorCode::kernel, "refuses a new submission context"},
-      {"JOB nth 1: stuck", ErrorCode::gpu_fault, "has not finished after 0.3 s, and the kernel has not cancelled"},
+      {"JOB nth 1: stuck", ErrorCode::gpu_fault, "has not finished after 0.3 s, and the kernel has not cancelled", 300ms},
   };
   for (const Row& row : rows) {
     INFO(row.script);
-    auto session = make(tiny_model(), {.context = 64, .batch = 64, .patience = std::chrono::milliseconds(300)});
+    auto session = make(tiny_model(), {.context = 64, .batch = 64, .patience = row.patience});
     const Outcome outcome = run_with(*session, prompt, set, row.script);
     REQUIRE(outcome.error);
     INFO(outcome.error->sentence);
