@@ -1,11 +1,54 @@
 // rope_kv: takes q, k and v of each token from qkv, rotates the pairs (2i, 2i+1) of q and k by the angles of the
 // token's position, scales q by 1/sqrt(head_size), and writes q (f16) and the cache rows of k and v (f16).
-// Grid: one workgroup a token; a wave takes every eighth head of q, k and v, a lane 4 elements of every 128 of a head.
+// Grid: one workgroup a token; a wave takes every second head of q, k and v, a lane 4 elements of every 128 of a head.
 // Head size: a multiple of 4. Positions at or past `context` write nothing. Each array holds fewer than 2^32 elements.
 // Bound by memory: 6 bytes an element.
 .include "kernel.inc"
 
-group_lanes = 256
+rope_waves = 2
+
+// The next head's elements from `source`, or to `target`, which goes on by `target_step` bytes.
+.macro rope_load
+  global_load_b128 v[value:value+3], v[offset_f32], s[source:source+1]
+  s_add_u32     s[source], s[source], s[source_step]
+  s_addc_u32    s[source+1], s[source+1], 0
+  s_add_u32     s[head], s[head], rope_waves
+.endm
+.macro rope_store
+  global_store_b64 v[offset_f16], v[result:result+1], s[target:target+1]
+  s_add_u32     s[target], s[target], s[target_step]
+  s_addc_u32    s[target+1], s[target+1], s[target_step+1]
+.endm
+
+// Pairs turned by `turn`, in f16.
+.macro rope_rotate turn
+  .irp pair, 0, 1
+  v_mul_f32     v[product], v[value+2*\pair+1], v[\turn+2*\pair+1]
+  v_mul_f32     v[product+1], v[value+2*\pair], v[\turn+2*\pair+1]
+  v_fma_mixlo_f16 v[result+\pair], v[value+2*\pair], v[\turn+2*\pair], -v[product]
+  v_fma_mixhi_f16 v[result+\pair], v[value+2*\pair+1], v[\turn+2*\pair], v[product+1]
+  .endr
+.endm
+
+// target = base + 2 * head_size * row.
+.macro rope_target base, row
+  s_mul_i32     s[target], s[\row], s[head_size]
+  s_mov_b32     s[target+1], 0
+  s_lshl_b64    s[target:target+1], s[target:target+1], 1
+  s_add_u32     s[target], s[target], s[\base]
+  s_addc_u32    s[target+1], s[target+1], s[\base+1]
+.endm
+
+// The cache row of this wave's next head, of which `first` heads are no longer.
+.macro rope_cache_row base, first
+  s_sub_u32     s[row], s[head], s[\first]
+  s_mul_i32     s[row], s[row], s[context]
+  s_add_u32     s[row], s[row], s[position]
+  rope_target   \base, row
+.endm
+
+group_lanes = 64
+require group_lanes == 32 * rope_waves
 kernel rope_kv
   arg qkv, 8                            // f32[tokens][heads + 2*kv_heads][head_size]
   arg rope, 8                           // f32[context][head_size/2][2]: cos, sin
@@ -38,15 +81,20 @@ kernel rope_kv
   sgpr all_heads
   sgpr qk_heads
   sgpr dim                              // first of this pass
+  sgpr row
+  sgpr source_step
   sgpr source, 2, align=2
   sgpr target, 2, align=2
+  sgpr target_step, 2, align=2
   vgpr lane
   vgpr index                            // dimension of this lane's 4 elements
   vgpr offset_f32
   vgpr offset_f16
   vgpr value, 4
   vgpr turn, 4                          // cos, sin of two pairs
-  vgpr result, 4
+  vgpr scaled, 4                        // the same for q
+  vgpr product, 2
+  vgpr result, 2
   require kernarg == 0 && token == 2 && lane == 0
 
   s_load_b256   s[qkv:k_cache+1], s[kernarg:kernarg+1], arg_qkv
@@ -69,19 +117,16 @@ kernel rope_kv
   s_lshl_b64    s[source:source+1], s[source:source+1], 2
   s_add_u32     s[rope], s[rope], s[source]
   s_addc_u32    s[rope+1], s[rope+1], s[source+1]
+  s_lshl_b32    s[source_step], s[head_size], 3         // heads of f32
+  require rope_waves * 4 == 1 << 3
   s_mov_b32     s[dim], 0
 
 .Lrope_pass:                            // 128 dimensions at a time
-  s_mov_b32     exec_lo, -1
   v_cmpx_gt_u32 s[head_size], v[index]
-  s_cbranch_execz .Lrope_next_pass
   v_lshlrev_b32 v[offset_f32], 2, v[index]
   v_lshlrev_b32 v[offset_f16], 1, v[index]
   global_load_b128 v[turn:turn+3], v[offset_f32], s[rope:rope+1]
   s_mov_b32     s[head], s[wave]
-.Lrope_head:
-  s_cmp_ge_u32  s[head], s[all_heads]
-  s_cbranch_scc1 .Lrope_next_pass
   s_mul_i32     s[source], s[token], s[all_heads]
   s_add_u32     s[source], s[source], s[head]
   s_mul_i32     s[source], s[source], s[head_size]
@@ -89,60 +134,54 @@ kernel rope_kv
   s_lshl_b64    s[source:source+1], s[source:source+1], 2
   s_add_u32     s[source], s[qkv], s[source]
   s_addc_u32    s[source+1], s[qkv+1], s[source+1]
-  global_load_b128 v[value:value+3], v[offset_f32], s[source:source+1]
 
-  s_cmp_ge_u32  s[head], s[qk_heads]
-  s_cbranch_scc1 .Lrope_is_v
-  s_waitcnt     vmcnt(0)                // turn, value
-  .irp pair, 0, 2
-  v_mul_f32     v[result+\pair], v[value+\pair+1], v[turn+\pair+1]
-  v_mul_f32     v[result+\pair+1], v[value+\pair], v[turn+\pair+1]
-  v_fma_f32     v[result+\pair], v[value+\pair], v[turn+\pair], -v[result+\pair]
-  v_fma_f32     v[result+\pair+1], v[value+\pair+1], v[turn+\pair], v[result+\pair+1]
+  s_mul_i32     s[row], s[token], s[heads]
+  s_add_u32     s[row], s[row], s[head]
+  rope_target   q, row
+  s_lshl_b32    s[target_step], s[head_size], 2         // heads of f16
+  require rope_waves * 2 == 1 << 2
+  s_mov_b32     s[target_step+1], 0
+  v_cvt_f32_u32 v[product], s[head_size]
+  v_rsq_f32     v[product], v[product]
+  s_waitcnt     vmcnt(0)                // turn
+  .irp i, 0, 1, 2, 3
+  v_mul_f32     v[scaled+\i], v[turn+\i], v[product]
   .endr
+.Lrope_q:
   s_cmp_ge_u32  s[head], s[heads]
-  s_cbranch_scc1 .Lrope_is_k
+  s_cbranch_scc1 .Lrope_to_k
+  rope_load
+  s_waitcnt     vmcnt(0)                // value
+  rope_rotate   scaled
+  rope_store
+  s_branch      .Lrope_q
 
-  v_cvt_f32_u32 v[value], s[head_size]
-  v_rsq_f32     v[value], v[value]
-  .irp i, 0, 1, 2, 3
-  v_mul_f32     v[result+\i], v[result+\i], v[value]
-  .endr
-  s_mul_i32     s[target], s[token], s[heads]
-  s_add_u32     s[target], s[target], s[head]
-  s_mov_b64     s[source:source+1], s[q:q+1]
-  s_branch      .Lrope_store
+.Lrope_to_k:
+  rope_cache_row k_cache, heads
+  s_mul_i32     s[target_step], s[context], s[head_size]
+  s_lshl_b64    s[target_step:target_step+1], s[target_step:target_step+1], 2   // cache heads of f16
+.Lrope_k:
+  s_cmp_ge_u32  s[head], s[qk_heads]
+  s_cbranch_scc1 .Lrope_to_v
+  rope_load
+  s_waitcnt     vmcnt(0)                // value
+  rope_rotate   turn
+  rope_store
+  s_branch      .Lrope_k
 
-.Lrope_is_k:
-  s_sub_u32     s[target], s[head], s[heads]
-  s_mov_b64     s[source:source+1], s[k_cache:k_cache+1]
-  s_branch      .Lrope_cache_row
-.Lrope_is_v:
-  s_sub_u32     s[target], s[head], s[qk_heads]
-  s_mov_b64     s[source:source+1], s[v_cache:v_cache+1]
-  s_waitcnt     vmcnt(0)                // value (and turn, unused)
-  .irp i, 0, 1, 2, 3
-  v_mov_b32     v[result+\i], v[value+\i]
+.Lrope_to_v:
+  rope_cache_row v_cache, qk_heads
+.Lrope_v:
+  s_cmp_ge_u32  s[head], s[all_heads]
+  s_cbranch_scc1 .Lrope_next_pass
+  rope_load
+  s_waitcnt     vmcnt(0)                // value
+  .irp pair, 0, 1
+  v_fma_mixlo_f16 v[result+\pair], v[value+2*\pair], 1.0, 0
+  v_fma_mixhi_f16 v[result+\pair], v[value+2*\pair+1], 1.0, 0
   .endr
-.Lrope_cache_row:
-  s_mul_i32     s[target], s[target], s[context]
-  s_add_u32     s[target], s[target], s[position]
-
-.Lrope_store:                           // row `target` of head_size elements behind `source`
-  s_mul_i32     s[target], s[target], s[head_size]
-  s_mov_b32     s[target+1], 0
-  s_lshl_b64    s[target:target+1], s[target:target+1], 1
-  s_add_u32     s[target], s[target], s[source]
-  s_addc_u32    s[target+1], s[target+1], s[source+1]
-  .irp i, 0, 1, 2, 3
-  v_cvt_f16_f32 v[result+\i], v[result+\i]
-  .endr
-  v_pack_b32_f16 v[result], v[result], v[result+1]
-  v_pack_b32_f16 v[result+1], v[result+2], v[result+3]
-  global_store_b64 v[offset_f16], v[result:result+1], s[target:target+1]
-  s_add_u32     s[head], s[head], 8
-  require group_lanes / 32 == 8
-  s_branch      .Lrope_head
+  rope_store
+  s_branch      .Lrope_v
 
 .Lrope_next_pass:
   s_mov_b32     exec_lo, -1
