@@ -6,6 +6,7 @@
 
 #include "isa/execute/alu.h"
 #include "isa/execute/arithmetic.h"
+#include "isa/execute/host_vectors.h"
 #include "isa/execute/silicon_dot.h"
 
 #if defined(__x86_64__) && defined(__linux__) && !defined(__clang__)
@@ -283,6 +284,90 @@ void v_fma_mix_half(Wave& wave, const Step& step) {
   }
 }
 
+// The same for AVX-512 in the usual mode, without clamp: 16 lanes at a time. Rounded to f16 by way of a sum cut to f32 with
+// its last bit set when something was cut off. NaN results go the other way, for their bits.
+#if defined(__x86_64__)
+
+struct MixSource {
+  const u32* lanes;   // null: `constant`
+  u32 constant;
+  bool half, high;
+  u32 keep, flip;
+};
+
+MixSource mix_source_of(Wave& wave, const Instruction& in, u32 k) {
+  const Operand& operand = in.src[k];
+  const bool half = (in.opsel_hi >> k & 1) != 0;
+  MixSource source{.lanes = operand.is_vgpr() ? wave.vgpr(operand.vgpr()) : nullptr,
+                   .constant = 0,
+                   .half = half,
+                   .high = (in.opsel >> k & 1) != 0,
+                   .keep = (in.neg_hi >> k & 1) != 0 ? 0x7fffffff : ~0u,
+                   .flip = (in.neg >> k & 1) != 0 ? 0x80000000 : 0};
+  if (!operand.is_vgpr())
+    source.constant = half ? scalar_half(wave, operand.code, in) : wave.scalar(operand.code, in);
+  return source;
+}
+
+AMLM_AVX512 AMLM_INLINE __m512 mix_lanes(const MixSource& source, u32 lane) {
+  __m512i bits = source.lanes != nullptr ? _mm512_loadu_si512(source.lanes + lane) : _mm512_set1_epi32(i32(source.constant));
+  if (source.half) {
+    if (source.high) bits = _mm512_srli_epi32(bits, 16);
+    bits = _mm512_castps_si512(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(bits)));
+  }
+  const __m512i kept = _mm512_and_epi32(bits, _mm512_set1_epi32(i32(source.keep)));
+  return _mm512_castsi512_ps(_mm512_xor_epi32(kept, _mm512_set1_epi32(i32(source.flip))));
+}
+
+enum class MixResult : u8 { f32, low, high };
+
+// False: a result is NaN, and nothing was written.
+template <MixResult kind>
+AMLM_AVX512 bool fma_mix_wide(Wave& wave, const Instruction& in) {
+  constexpr int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC, up = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC,
+                cut = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+  const MixSource a = mix_source_of(wave, in, 0), b = mix_source_of(wave, in, 1), c = mix_source_of(wave, in, 2);
+  __m512i result[2];
+  for (u32 i = 0; i < 2; i++) {
+    const __m512 x = mix_lanes(a, 16 * i), y = mix_lanes(b, 16 * i), z = mix_lanes(c, 16 * i);
+    const __m512 sum = kind == MixResult::f32 ? _mm512_fmadd_ps(x, y, z) : _mm512_fmadd_round_ps(x, y, z, cut);
+    if (_mm512_cmp_ps_mask(sum, sum, _CMP_UNORD_Q) != 0) return false;
+    result[i] = _mm512_castps_si512(sum);
+    if (kind == MixResult::f32) continue;
+    const __mmask16 inexact = _mm512_cmp_ps_mask(_mm512_fmadd_round_ps(x, y, z, down), _mm512_fmadd_round_ps(x, y, z, up),
+                                                 _CMP_NEQ_UQ);
+    const __m512i odd = _mm512_mask_or_epi32(result[i], inexact, result[i], _mm512_set1_epi32(1));
+    const __m256i half = _mm512_cvtps_ph(_mm512_castsi512_ps(odd), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    result[i] = _mm512_cvtepu16_epi32(half);
+  }
+  u32* to = wave.vgpr(in.dst.vgpr());
+  for (u32 i = 0; i < 2; i++) {
+    const __mmask16 lanes = __mmask16(wave.exec() >> (16 * i));
+    const __m512i old = _mm512_loadu_si512(to + 16 * i);
+    const __m512i merged = kind == MixResult::f32 ? result[i]
+                           : kind == MixResult::low
+                               ? _mm512_mask_blend_epi16(0x55555555, old, result[i])
+                               : _mm512_mask_blend_epi16(0xaaaaaaaa, old, _mm512_slli_epi32(result[i], 16));
+    _mm512_mask_storeu_epi32(to + 16 * i, lanes, merged);
+  }
+  return true;
+}
+
+template <MixResult kind, Handler other>
+void v_fma_mix_wide(Wave& wave, const Step& step) {
+  constexpr u32 fields = mode_f32_fields | mode_f16_f64_fields, usual = mode_f32_usual | mode_f16_f64_usual;
+  const bool fast = (wave.mode & fields) == usual && step.in.omod == 0 && !step.in.clamp;
+  if (!fast || !fma_mix_wide<kind>(wave, step.in)) other(wave, step);
+}
+
+#else
+
+enum class MixResult : u8 { f32, low, high };
+template <MixResult, Handler other>
+void v_fma_mix_wide(Wave& wave, const Step& step) { other(wave, step); }
+
+#endif
+
 // ---- Dot products --------------------------------------------------------------------------------------------------
 
 template <silicon::Factor factor>
@@ -373,9 +458,9 @@ constexpr Binding bindings[] = {
     BIND(min_i16, op::min_i16), BIND(max_u16, op::max_u16), BIND(min_u16, op::min_u16), BIND(fma_f16, op::fma_f16),
     BIND(add_f16, op::add_f16), BIND(mul_f16, op::mul_f16), BIND(min_f16, op::pk_min_f16),
     BIND(max_f16, op::pk_max_f16), BIND(fmac_f16, op::fma_f16, Last::destination),
-    {Opcode::v_fma_mix_f32, v_fma_mix_f32},
-    {Opcode::v_fma_mixlo_f16, v_fma_mix_half<false>},
-    {Opcode::v_fma_mixhi_f16, v_fma_mix_half<true>},
+    {Opcode::v_fma_mix_f32, v_fma_mix_f32, v_fma_mix_wide<MixResult::f32, v_fma_mix_f32>},
+    {Opcode::v_fma_mixlo_f16, v_fma_mix_half<false>, v_fma_mix_wide<MixResult::low, v_fma_mix_half<false>>},
+    {Opcode::v_fma_mixhi_f16, v_fma_mix_half<true>, v_fma_mix_wide<MixResult::high, v_fma_mix_half<true>>},
     {Opcode::v_dot2_f32_f16, v_dot2_f32<silicon::Factor::f16>},
     {Opcode::v_dot2_f32_bf16, v_dot2_f32<silicon::Factor::bf16>},
     {Opcode::v_dot4_i32_iu8, v_dot_integer<8, true>},

@@ -1,10 +1,12 @@
 // Floating-point ALU instructions against references written from the guide's words.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 
+#include "isa/execute/alu.h"
 #include "tests/driver/seed.h"
 #include "tests/isa/alu_cases.h"
 
@@ -371,4 +373,47 @@ TEST_CASE("f32 denormals flushed: the quick way and the slow one agree") {
       for (u32 lane = 0; lane < 32; lane++) REQUIRE(quick.v(3, lane) == slow.v(3, lane));
     }
   }
+}
+
+// The second handlers, for AVX-512, of mixed-precision FMA: the bits of the first ones on any operand.
+TEST_CASE("v_fma_mix: both handlers agree") {
+  if (!has_avx512()) return;
+  const u32 seed = test_seed();
+  std::mt19937 random(seed);
+  const char* sources[] = {"v2, v4, v6", "v2, v4, 0", "s4, v4, -v6", "|v2|, -1.0, v6", "v2, -|v4|, s5"};
+  const char* selects[] = {"", " op_sel_hi:[1,1,1]", " op_sel:[1,0,0] op_sel_hi:[1,0,0]",
+                           " op_sel:[0,1,1] op_sel_hi:[0,1,1]", " op_sel:[1,1,1] op_sel_hi:[1,1,1]"};
+  Bench plain, wide;
+  for (const char* name : {"v_fma_mix_f32", "v_fma_mixlo_f16", "v_fma_mixhi_f16"})
+    for (const char* source : sources)
+      for (const char* select : selects) {
+        const std::string text = std::string(name) + " v8, " + source + select;
+        const auto words = assemble(text);
+        const auto in = decode(words);
+        REQUIRE(in);
+        Step step;
+        step.in = *in;
+        const auto bindings = vop3p_bindings();
+        const auto row = std::find_if(bindings.begin(), bindings.end(),
+                                      [&](const Binding& binding) { return binding.opcode == in->opcode; });
+        REQUIRE(row->wide != nullptr);
+        for (u32 round = 0; round < 40; round++) {
+          const u32 exec = round % 4 == 0 ? random() : ~0u;
+          for (Bench* bench : {&plain, &wide}) bench->s(code_exec_lo) = exec;
+          for (u32 r : {2u, 4u, 6u, 8u})
+            for (u32 lane = 0; lane < 32; lane++) {
+              const u32 kind = random() % 8;   // any bits; f16 pairs near one; f32 near one, few bits: ties; specials
+              const u32 any = random(), near = (any & 0x8fff8fff) | 0x30003000, tie = (any & 0x80ffe000) | 0x3f000000;
+              const u32 special[] = {0,          0x80000000, 0x7f800000, 0x7fa00000,
+                                     0x7c00fc00, 0x00010001, 0x33000000, 0x477ff000};
+              plain.v(r, lane) = wide.v(r, lane) = kind < 2 ? any : kind < 4 ? near : kind < 7 || round % 3 != 0 ? tie
+                                                                                                : special[random() % 8];
+            }
+          for (Bench* bench : {&plain, &wide}) bench->s(4) = plain.v(2, 3), bench->s(5) = plain.v(6, 5);
+          row->handler(plain.wave, step);
+          row->wide(wide.wave, step);
+          INFO("AMLM_TEST_SEED=" << seed << " " << text);
+          for (u32 lane = 0; lane < 32; lane++) REQUIRE(wide.v(8, lane) == plain.v(8, lane));
+        }
+      }
 }
