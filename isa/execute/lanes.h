@@ -16,14 +16,11 @@
 #include <type_traits>
 #include <utility>
 
+#include "isa/execute/host_vectors.h"
 #include "isa/execute/wave.h"
 #include "isa/tables.h"
 
 namespace amlm::isa {
-
-// A function compiled for AVX-512, called when has_avx512().
-#define AMLM_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
-bool has_avx512();   // of the host
 
 struct Half {
   f32 value;

@@ -49,17 +49,30 @@ namespace {
 
 constexpr std::array<u8, 16> zeros{};
 
+bool all_up_to(const u32* address, u32 mask, u32 last) {
+  u32 high = 0;
+  for (u32 lane = 0; lane < half_lanes; ++lane) high = std::max(high, mask >> lane & 1 ? address[lane] : 0);
+  return high <= last;
+}
+
+#if defined(__x86_64__)
+AMLM_AVX512 bool all_up_to_wide(const u32* address, u32 mask, u32 last) {
+  const __m512i limit = _mm512_set1_epi32(i32(last));
+  return (_mm512_mask_cmpgt_epu32_mask(__mmask16(mask), _mm512_loadu_si512(address), limit) |
+          _mm512_mask_cmpgt_epu32_mask(__mmask16(mask >> 16), _mm512_loadu_si512(address + 16), limit)) == 0;
+}
+const auto all_lanes_up_to = has_avx512() ? all_up_to_wide : all_up_to;
+#else
+const auto all_lanes_up_to = all_up_to;
+#endif
+
 // Every lane's address is inside and nobody checks: the common case of fast mode.
 bool all_inside(const Wave& wave, const u32* address, u32 mask, u32 offset, u32 bytes) {
   const Group& group = *wave.group;
-  if (group.lds_checker) return false;
-  u32 high = 0;
-  if (mask == ~0u) for (u32 lane = 0; lane < half_lanes; ++lane) high = std::max(high, address[lane]);
-  else for (u32 lane = 0; lane < half_lanes; ++lane) high = std::max(high, mask >> lane & 1 ? address[lane] : 0);
-  return u64(high) + offset + bytes <= group.lds_bytes;
+  if (group.lds_checker || offset + bytes > group.lds_bytes) return false;
+  return all_lanes_up_to(address, mask, group.lds_bytes - offset - bytes);
 }
 
-// `place`: of this element among those of the instruction.
 template <Shape shape>
 void read(Wave& wave, const u32* address, u32 offset, u32* registers, u32 place = 0) {
   const u32 mask = wave.exec();

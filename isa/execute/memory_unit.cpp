@@ -6,12 +6,43 @@
 #include <fmt/format.h>
 
 #include "isa/execute/group.h"
+#include "isa/execute/host_vectors.h"
 
 namespace amlm::isa {
 
 namespace {
 
 constexpr u64 line_bytes = 128;
+
+// The least and the greatest address of the active lanes.
+struct Range {
+  u64 low = ~0ull, high = 0;
+};
+
+Range range_plain(const u64* address, u32 mask) {
+  Range range;
+  for (u32 left = mask; left; left &= left - 1) {
+    const u64 at = address[std::countr_zero(left)];
+    range.low = std::min(range.low, at);
+    range.high = std::max(range.high, at);
+  }
+  return range;
+}
+
+#if defined(__x86_64__)
+AMLM_AVX512 Range range_wide(const u64* address, u32 mask) {
+  __m512i low = _mm512_set1_epi64(-1), high = _mm512_setzero_si512();
+  for (u32 lane = 0; lane < half_lanes; lane += 8) {
+    const __m512i at = _mm512_loadu_si512(address + lane);
+    low = _mm512_mask_min_epu64(low, __mmask8(mask >> lane), low, at);
+    high = _mm512_mask_max_epu64(high, __mmask8(mask >> lane), high, at);
+  }
+  return {_mm512_reduce_min_epu64(low), _mm512_reduce_max_epu64(high)};
+}
+const auto range_of = has_avx512() ? range_wide : range_plain;
+#else
+const auto range_of = range_plain;
+#endif
 
 const char* word(Use use) {
   return use == Use::read ? "read" : use == Use::write ? "write" : "atomic access";
@@ -78,19 +109,7 @@ bool MemoryUnit::translate(Wave& wave, const LaneAccess& access, LaneHosts& host
   if (!access.mask) return true;
   const bool ordered = strict_ && access.space == Space::global;
   if (ordered && access.use != Use::read && !check_data(wave, access)) return false;
-  u64 low = ~0ull, high = 0;
-  if (access.mask == ~0u) [[likely]] {
-    for (u32 lane = 0; lane < half_lanes; ++lane) {
-      low = std::min(low, access.address[lane]);
-      high = std::max(high, access.address[lane]);
-    }
-  } else {
-    for (u32 left = access.mask; left; left &= left - 1) {
-      const u64 address = access.address[std::countr_zero(left)];
-      low = std::min(low, address);
-      high = std::max(high, address);
-    }
-  }
+  const auto [low, high] = range_of(access.address, access.mask);
   // high + bytes may wrap for wild addresses: then the lanes are looked at one by one
   const Mapping* all = high - low < (1ull << 48) ? find(low, high - low + access.bytes) : nullptr;
   const u32 first_lane = u32(std::countr_zero(access.mask));

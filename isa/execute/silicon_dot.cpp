@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "isa/execute/lanes.h"
+#include "isa/execute/host_vectors.h"
 #include "isa/execute/silicon_wmma.h"
 
 // Several copies of a function, the best for the host's CPU picked when the program starts. All give the same bits:

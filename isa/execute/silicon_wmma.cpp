@@ -2,7 +2,6 @@
 
 #if defined(__x86_64__)
 #include "isa/execute/host_vectors.h"
-#include "isa/execute/lanes.h"
 
 #define AMLM_AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #define AMLM_AVX512_INLINE AMLM_AVX512 inline __attribute__((always_inline))
