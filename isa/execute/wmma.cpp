@@ -76,25 +76,26 @@ void modify_sum(Fragment& fragment, const Instruction& in, u32 sign) {
 template <silicon::Factor factor>
 void wmma_f32_plain(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
-  const u32 a_vgpr = in.src[0].vgpr(), b_vgpr = in.src[1].vgpr(), d_vgpr = in.dst.vgpr();
+  const auto lanes = [&](u32 vgpr) { return wave.vgpr_base[0][vgpr].data(); };
   alignas(64) u32 constant[half_lanes];
-  if (!in.src[2].is_vgpr()) broadcast(constant, wave.scalar(in.src[2].code, in));
+  const bool in_registers = in.src[2].is_vgpr();
+  if (!in_registers) broadcast(constant, wave.scalar(in.src[2].code, in));
+  const u32* first_c = in_registers ? lanes(in.src[2].vgpr()) : constant;
+  const u32 apart = in_registers ? half_lanes : 0;
+  u32* first_d = lanes(in.dst.vgpr());
   Pointers a, b, c;
   u32* d[8];
-  for (u32 v = 0; v < 8; v++) {
-    a.row[v] = wave.vgpr_base[0][a_vgpr + v].data();
-    b.row[v] = wave.vgpr_base[0][b_vgpr + v].data();
-    c.row[v] = in.src[2].is_vgpr() ? wave.vgpr_base[0][in.src[2].vgpr() + v].data() : constant;
-    d[v] = wave.vgpr_base[0][d_vgpr + v].data();
-  }
+  for (u32 v = 0; v < 8; v++) c.row[v] = first_c + v * apart, d[v] = first_d + v * half_lanes;
+  const u32 *first_a = lanes(in.src[0].vgpr()), *first_b = lanes(in.src[1].vgpr());
   if (factor == silicon::Factor::f16 && silicon::has_wmma_avx512()) {
     WmmaFactors& factors = *wave.wmma_factors;
     factors.follow(wave, step);
-    const silicon::WmmaRows* rows = factors.rows(a_vgpr, a.row);
-    const silicon::WmmaColumns* columns = factors.columns(b_vgpr, b.row);
-    factors.written(d_vgpr);
+    const silicon::WmmaRows* rows = factors.rows(in.src[0].vgpr(), first_a);
+    const silicon::WmmaColumns* columns = factors.columns(in.src[1].vgpr(), first_b);
+    factors.written(in.dst.vgpr());
     if (rows != nullptr && columns != nullptr && silicon::wmma_f16_avx512(*rows, *columns, c.row, d)) return;
   }
+  for (u32 v = 0; v < 8; v++) a.row[v] = first_a + v * half_lanes, b.row[v] = first_b + v * half_lanes;
   silicon::wmma_f32(factor, a.row, b.row, c.row, d);
 }
 

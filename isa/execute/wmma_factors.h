@@ -30,10 +30,10 @@ class WmmaFactors {
     columns_.drop(vgpr);
   }
 
-  // Null: they hold an infinity or a NaN.
-  const silicon::WmmaRows* rows(u32 vgpr, silicon::Matrix a) { return rows_.get(vgpr, a, silicon::split_wmma_rows); }
-  const silicon::WmmaColumns* columns(u32 vgpr, silicon::Matrix b) {
-    return columns_.get(vgpr, b, silicon::split_wmma_columns);
+  // `lanes`: of the first of the fragment's eight registers. Null: they hold an infinity or a NaN.
+  const silicon::WmmaRows* rows(u32 vgpr, const u32* lanes) { return rows_.get(vgpr, lanes, silicon::split_wmma_rows); }
+  const silicon::WmmaColumns* columns(u32 vgpr, const u32* lanes) {
+    return columns_.get(vgpr, lanes, silicon::split_wmma_columns);
   }
 
  private:
@@ -47,10 +47,12 @@ class WmmaFactors {
       for (u32& vgpr : vgpr_)
         if (vgpr != nothing && vgpr + 8 > written && written + 8 > vgpr) vgpr = nothing;
     }
-    const Split* get(u32 vgpr, silicon::Matrix matrix, bool (*split)(silicon::Matrix, Split&)) {
+    const Split* get(u32 vgpr, const u32* lanes, bool (*split)(silicon::Matrix, Split&)) {
       for (u32 i = 0; i < kept; ++i)
         if (vgpr_[i] == vgpr) return &split_[i];
       const u32 i = next_++ % kept;
+      const u32* matrix[8];
+      for (u32 v = 0; v < 8; ++v) matrix[v] = lanes + v * half_lanes;
       vgpr_[i] = split(matrix, split_[i]) ? vgpr : nothing;
       return vgpr_[i] == vgpr ? &split_[i] : nullptr;
     }

@@ -290,11 +290,11 @@ TEST_CASE("wmma: factors are kept for the next WMMA of the same wave only") {
   const auto kept = [&](auto&& between) {
     auto factors = std::make_unique<WmmaFactors>();
     factors->follow(wave, first);
-    factors->rows(8, a.rows().data());
+    factors->rows(8, a.lanes[0]);
     between(*factors);
     static WmmaRows want;
     split_wmma_rows(a.rows().data(), want);
-    return std::memcmp(factors->rows(8, other.rows().data())->factor, want.factor, sizeof want.factor) == 0;
+    return std::memcmp(factors->rows(8, other.lanes[0])->factor, want.factor, sizeof want.factor) == 0;
   };
   CHECK(kept([&](WmmaFactors& factors) { factors.follow(wave, second); }));
   CHECK(kept([&](WmmaFactors& factors) { factors.written(16), factors.written(0), factors.follow(wave, second); }));
