@@ -4,9 +4,8 @@ namespace amlm::isa {
 
 namespace {
 
-// Dispatches follow each other within some ten microseconds: looking for so long before sleeping saves two system calls and
-// the time a thread takes to wake.
-constexpr u32 looks_before_sleep = 1000;
+// Dispatches follow each other within microseconds: looking a little before sleeping saves two system calls for many.
+constexpr u32 looks_before_sleep = 100;
 
 void wait_while(const std::atomic<u32>& value, u32 old) {
   for (u32 i = 0; i < looks_before_sleep; ++i) {
