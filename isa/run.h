@@ -24,6 +24,7 @@ struct Dispatch {
   u32 wave_lanes = 32;                         // 32 or 64
   u32 rsrc1 = 0, rsrc2 = 0, rsrc3 = 0;
   std::array<u32, 16> user_data{};             // s0..s15
+  u32 user_data_set = 0xffff;                  // bit i: si was given a value; the others are what somebody else left there
   u64 scratch_base = 0;                        // DISPATCH_SCRATCH_BASE, bytes
   u32 scratch_wave_bytes = 0;                  // TMPRING_SIZE.WAVESIZE in bytes, for one wave
   u32 scratch_waves = 0;                       // TMPRING_SIZE.WAVES over all engines; 0 = none

@@ -68,11 +68,8 @@ CommandProcessor::Step CommandProcessor::execute() {
   return step;
 }
 
-// Draws are refused on both kinds of ring (driver/tables).
+// Draws are refused on both kinds of ring (driver/tables). A dispatch needs no SHADER_TYPE on either: igt sends it without.
 CommandProcessor::Step CommandProcessor::refuse_for_ring(const ParsedPacket& packet) {
-  const bool dispatches = packet.opcode == pm4::DispatchDirect::opcode || packet.opcode == pm4::DispatchIndirect::opcode;
-  if (is_graphics_ && dispatches && !packet.shader_type)
-    return fault("bad-packet", "without SHADER_TYPE on a graphics ring: the dispatch is a compute one");
   const bool is_graphics_state = packet.opcode == pm4::ContextControl::opcode || packet.opcode == pm4::ClearState::opcode;
   if (!is_graphics_ && is_graphics_state)
     return fault("bad-packet", "is a graphics ring's");

@@ -70,8 +70,6 @@ bool CommandProcessor::check_registers(const compute_dispatch_initiator& initiat
   if (rsrc2.scratch_en)
     for (const u32 address : scratch_registers)
       if (!need(address, "has SCRATCH_EN")) return false;
-  for (u32 i = 0; i < rsrc2.user_sgpr && i < user_data_registers; ++i)
-    if (!need(reg::compute_user_data_0::address + i * 4, "asks for it as a user SGPR")) return false;
   return true;
 }
 
@@ -130,7 +128,13 @@ isa::Dispatch CommandProcessor::describe(std::array<u32, 3> dims, const compute_
   d.rsrc1 = sh_[index_of(reg::compute_pgm_rsrc1::address)];
   d.rsrc2 = sh_[index_of(reg::compute_pgm_rsrc2::address)];
   d.rsrc3 = sh_[index_of(reg::compute_pgm_rsrc3::address)];
-  for (u32 i = 0; i < user_data_registers; ++i) d.user_data[i] = sh_[index_of(reg::compute_user_data_0::address) + i];
+  // A kernel may have user SGPRs that it never reads (radeonsi's do): only a read of one that was not set is a fault.
+  d.user_data_set = 0;
+  for (u32 i = 0; i < user_data_registers; ++i) {
+    const u32 at = index_of(reg::compute_user_data_0::address) + i;
+    d.user_data[i] = sh_[at];
+    d.user_data_set |= u32(sh_set_[at]) << i;
+  }
   if (rsrc2.scratch_en) {
     const auto ring = get<reg::compute_tmpring_size>();
     const u64 base = u64(get<reg::compute_dispatch_scratch_base_hi>().data) << 32 |

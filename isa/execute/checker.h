@@ -63,7 +63,7 @@ StepCheck check_of(const Instruction& in);
 class WaveChecker {
  public:
   void begin(const Wave& wave);
-  void start_sgprs(u32 count) { poison_.define_sgprs(count); }   // s0 .. s[count-1] were set
+  void start_sgprs(u32 count, u32 unset) { poison_.define_sgprs(count, unset); }   // s0 .. s[count-1] were set but for these
   void start_v0(const Wave& wave) { poison_.define_v0(wave); }
   void start_scratch(u64 bytes) { poison_.begin_scratch(bytes); }
 

@@ -138,13 +138,14 @@ void Workplace::start_wave(u32 index, std::array<u32, 3> lanes) {
 // Enabled user SGPRs, then workgroup ids, then workgroup information.
 void Workplace::start_scalars(Wave& wave) {
   const Dispatch& dispatch = *run_.dispatch;
-  u32 at = std::min(field(dispatch.rsrc2, 1, 5), 16u);
+  const u32 user = std::min(field(dispatch.rsrc2, 1, 5), 16u);
+  u32 at = user;
   std::copy_n(dispatch.user_data.begin(), at, wave.sgpr.begin());
   for (u32 d = 0; d < 3; ++d)
     if (field(dispatch.rsrc2, 7 + d, 1)) wave.sgpr[at++] = group_.id[d];
   if (field(dispatch.rsrc2, 10, 1))
     wave.sgpr[at++] = u32(wave.index == 0) << 31 | wave.index << 20 | u32(group_.waves.size());
-  if (wave.checker) wave.checker->start_sgprs(at);
+  if (wave.checker) wave.checker->start_sgprs(at, ~dispatch.user_data_set & ((1u << user) - 1));
 }
 
 // v0 = x | y << 10 | z << 20; lanes past the workgroup's end are off.

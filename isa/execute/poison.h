@@ -82,7 +82,10 @@ ScalarPoison poison_of_scalar(const Instruction& in, const LaneOperands& sources
 class PoisonState {
  public:
   void begin(u32 vgpr_count, u32 halves);
-  void define_sgprs(u32 count) { for (u32 i = 0; i < count; ++i) sgpr_[i] = {}; }
+  void define_sgprs(u32 count, u32 unset) {
+    for (u32 i = 0; i < count; ++i)
+      if (!(unset >> i & 1)) sgpr_[i] = {};
+  }
   void define_v0(const Wave& wave);
   void begin_scratch(u64 bytes);
 

@@ -71,3 +71,7 @@ kernel busy
   s_cmp_lg_u32 s4, 0
   s_cbranch_scc1 .Lround
 endkernel busy
+
+// reads nothing
+kernel nothing
+endkernel nothing

@@ -203,14 +203,21 @@ TEST_CASE("a dispatch that uses a register which its job did not set is a fault 
                          {reg::compute_pgm_rsrc3::address, "COMPUTE_PGM_RSRC3"},
                          {reg::compute_num_thread_y::address, "COMPUTE_NUM_THREAD_Y"},
                          {reg::compute_resource_limits::address, "COMPUTE_RESOURCE_LIMITS"},
-                         {reg::compute_static_thread_mgmt_se1::address, "COMPUTE_STATIC_THREAD_MGMT_SE1"},
-                         {reg::compute_user_data_4::address, "COMPUTE_USER_DATA_4"}}) {
+                         {reg::compute_static_thread_mgmt_se1::address, "COMPUTE_STATIC_THREAD_MGMT_SE1"}}) {
     Stream s;
     s.left_out = row.address;
     s.flush().acquire().state();
     bench.launch(s, {.kernel = "fill", .out = out.va});
     CHECK(bench.run_bad(s, "unset-register").find(row.name) != std::string::npos);
   }
+  Stream no_user_data;
+  no_user_data.left_out = reg::compute_user_data_4::address;
+  no_user_data.flush().acquire().state();
+  Stream unread = no_user_data;
+  bench.launch(no_user_data, {.kernel = "fill", .out = out.va});
+  CHECK(bench.run_bad(no_user_data, "uninitialised-register").find("s4") != std::string::npos);
+  bench.launch(unread, {.kernel = "nothing", .out = out.va});
+  CHECK(bench.run(unread) == 0);
   Stream start = bench.begun();
   bench.launch(start, {.kernel = "fill", .out = out.va, .groups = 0});
   start.packet(pm4::DispatchDirect{.dim_x = 1, .dim_y = 1, .dim_z = 1,
