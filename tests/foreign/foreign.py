@@ -1,8 +1,8 @@
 """What the checks of this folder share: how they enter the chroot, how they read foreign programs' output, how they report.
 
-Every check is `NAME LIBRARY FOLDER [...]`: libamlm-vgpu.so, and the folder in which make-chroot has put (or will put) the chroots.
-It prints a line a check and `N passed, N failed, N skipped` at the end; exit code 1 when one failed, 77 and `skipped: why` when
-it cannot run at all."""
+Every check is `NAME LIBRARY FOLDER [...]`: libamlm-vgpu.so, and the folder in which make-chroot puts the chroots.
+It prints a line a check and `N passed, N failed, N skipped` at the end; exit code 1 when one failed, 77 and
+`skipped: why` when it cannot run at all."""
 import array
 import json
 import os
@@ -34,13 +34,15 @@ class Sandbox:
 
     def run(self, command, settings=None, seconds=600, models=None):
         """Output (both streams) and exit code; 124 when it took too long."""
-        environment = dict(os.environ, AMLM_FOREIGN_OUT=self.out, AMLM_VGPU_FAULTS='/tmp/out/faults', **(settings or {}))
+        environment = dict(os.environ, AMLM_FOREIGN_OUT=self.out, AMLM_VGPU_FAULTS='/tmp/out/faults')
+        environment.update(settings or {})
         if models:
             environment['AMLM_MODELS_FOLDER'] = models
         open(self.out + '/faults', 'a').close()
         try:
-            done = subprocess.run([HERE + '/in-chroot', self.chroot, self.library] + command, env=environment, timeout=seconds,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            done = subprocess.run([HERE + '/in-chroot', self.chroot, self.library] + command, env=environment,
+                                  timeout=seconds, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  stdin=subprocess.DEVNULL)
         except subprocess.TimeoutExpired as late:
             return ESCAPES.sub('', (late.stdout or b'').decode(errors='replace')), 124
         text = ESCAPES.sub('', done.stdout.decode(errors='replace'))
@@ -68,7 +70,8 @@ class Report:
 
     def line(self, verdict, name, detail=''):
         self.counts[verdict] += 1
-        print(f'{verdict.upper() if verdict == "failed" else verdict:8} {name}' + (f': {detail}' if detail else ''), flush=True)
+        word = 'FAILED' if verdict == 'failed' else verdict
+        print(f'{word:8} {name}' + (f': {detail}' if detail else ''), flush=True)
 
     def check(self, good, name, detail=''):
         self.line('passed' if good else 'failed', name, detail)
@@ -85,7 +88,7 @@ def arguments(usage, least=2):
     return os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), sys.argv[3:]
 
 
-# --- What foreign programs print -----------------------------------------------------------------------------------------------------
+# --- What foreign programs print -----------------------------------------------------------------------------------
 
 def backend_ops(text):
     """Cases of test-backend-ops: name -> 'passed', 'failed', 'skipped' (not supported by the back end) or 'unfinished'."""
@@ -106,6 +109,11 @@ def igt_result(text, subtest):
     """'passed', 'failed', 'skipped', or 'crashed' where igt says nothing of the subtest."""
     found = re.search(rf'^Subtest {re.escape(subtest)}: (SUCCESS|FAIL|SKIP|CRASH|TIMEOUT)', text, re.M)
     return {'SUCCESS': 'passed', 'FAIL': 'failed', 'SKIP': 'skipped'}.get(found.group(1) if found else '', 'crashed')
+
+
+def igt_subtests(text):
+    """Names of the subtests that igt gives a verdict on."""
+    return re.findall(r'^Subtest (\S+): [A-Z]+ \(', text, re.M)
 
 
 def generated_text(text, prompt):

@@ -3,7 +3,8 @@
 import os
 import unittest
 
-from foreign import ESCAPES, HERE, backend_ops, generated_text, igt_result, largest_difference, tokens_per_second
+from foreign import (ESCAPES, HERE, backend_ops, generated_text, igt_result, igt_subtests, largest_difference,
+                     tokens_per_second)
 
 
 def sample(name):
@@ -25,9 +26,11 @@ class Reading(unittest.TestCase):
         self.assertEqual(igt_result(text, 'vmid-reserve-test'), 'passed')
         self.assertEqual(igt_result(text, 'cs-gfx-fwm-UMQ'), 'skipped')
         self.assertEqual(igt_result(text, 'vmid'), 'crashed')
+        self.assertEqual(igt_subtests(text), ['amdgpu-vm-mapping-test', 'vmid-reserve-test', 'cs-gfx-fwm-UMQ'])
 
     def test_generated_text(self):
-        out = '0.02.209.129 I generate: n_ctx = 256\n0.02.209.129 I \n Once upon a time, there was. Once upon a time again.\n\n0.02.300.708 I perf: x'
+        out = ('0.02.209.129 I generate: n_ctx = 256\n0.02.209.129 I \n'
+               ' Once upon a time, there was. Once upon a time again.\n\n0.02.300.708 I perf: x')
         self.assertEqual(generated_text(out, 'Once upon a time'), 'Once upon a time, there was. Once upon a time again.')
         self.assertEqual(generated_text('error: no model', 'Once upon a time'), '')
 
