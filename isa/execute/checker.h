@@ -98,6 +98,7 @@ class WaveChecker {
   bool stored_value(const Wave& wave, u32 lane, i32 offset, u8 bytes, u32& value) const;
   Poison stored_poison(const Wave& wave, u32 lane, i32 offset, u8 bytes) const;
   Poison any_data_poison(const Wave& wave, u32 lane) const;
+  bool is_padding(const Wave& wave, u32 lane, i32 offset, u32 bytes) const;
   // Data of global memory must be defined. False: a fault was raised.
   bool check_data(Wave& wave, u32 lane, i32 offset, u32 bytes, bool atomic);
   // Scratch, by dword of the wave's.

@@ -97,6 +97,19 @@ Poison WaveChecker::any_data_poison(const Wave& wave, u32 lane) const {
   return {};
 }
 
+// A struct that is copied out of scratch takes its padding along: bytes that are undefined as a whole, beside some that are
+// defined.
+bool WaveChecker::is_padding(const Wave& wave, u32 lane, i32 offset, u32 bytes) const {
+  bool defined = false;
+  for (u32 at = 0; at < bytes; ++at) {
+    const Poison byte = stored_poison(wave, lane, offset + i32(at), 1);
+    defined |= !byte.bits;
+    if (!byte.bits) continue;
+    if (byte.bits != 0xff || !(byte.origin & Origins::out_of_scratch)) return false;
+  }
+  return defined;
+}
+
 bool WaveChecker::check_data(Wave& wave, u32 lane, i32 offset, u32 bytes, bool atomic) {
   if (!data_poisoned_) [[likely]] return true;
   Poison poison;
@@ -107,6 +120,7 @@ bool WaveChecker::check_data(Wave& wave, u32 lane, i32 offset, u32 bytes, bool a
       poison = stored_poison(wave, lane, offset + i32(at), u8((1u << std::min(bytes - at, 4u)) - 1));
   }
   if (!poison.bits) return true;
+  if (!atomic && !wave.step->check->memory.converts && is_padding(wave, lane, offset, bytes)) return true;
   const Operand& data = wave.step->in.src[1];
   raise_poison(wave, poison.origin, fmt::format("writes to memory {}{}", register_name(data.code),
                                                 data.count_dw > 1 ? " and what follows" : ""), lane);
@@ -120,7 +134,7 @@ void WaveChecker::load_scratch(Wave& wave, u32 lane, i32 offset, u64 byte, u32 b
   const u8 touched = u8(((1u << bytes) - 1) << first);
   if (!(poison.bits & spread_bytes(touched))) return;
   if (!poison.origin)
-    poison.origin = wave.group->origins->of("uninitialised-scratch", wave.step, 0, [] {
+    poison.origin = Origins::out_of_scratch | wave.group->origins->of("uninitialised-scratch", wave.step, 0, [] {
       return std::string("reads scratch that this lane has not written");
     });
   load(wave, lane, offset - i32(first), touched, poison);

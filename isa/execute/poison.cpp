@@ -25,6 +25,7 @@ std::string register_name(u16 code) {
 }
 
 Origins::Origin Origins::describe(u32 id, const Dispatch& dispatch) const {
+  id &= ~out_of_scratch;
   if (id < first_load) {
     const u16 code = u16(id - 1);
     return {"uninitialised-register", nullptr,

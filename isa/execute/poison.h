@@ -31,6 +31,8 @@ class Origins {
   };
   void begin() { origins_.clear(); }
   static u32 uninitialised_register(u16 code) { return 1 + code; }
+  // Set in an origin while the bits are as scratch gave them, moved but not calculated with: a struct's padding.
+  static constexpr u32 out_of_scratch = 1u << 31;
   // One for each load and kind: the first address stands for all.
   template <class Describe>
   u32 of(const char* kind, const Step* step, u64 address, Describe&& describe) {

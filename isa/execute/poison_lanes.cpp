@@ -132,6 +132,7 @@ void PoisonState::pass_half(Wave& wave, const Step& step, Part part, Half& half)
       continue;
     }
     half.bits[lane] = poison_of_lane(in, opcode, operands);
+    if (info(op.dst[0].type).kind != Kind::bits) half.origin[lane] &= ~Origins::out_of_scratch;
     if (in.sdst.present()) half.mask_bits |= 1u << lane, half.mask_origin = half.origin[lane];
   }
 }

@@ -106,7 +106,7 @@ TEST_CASE("every compute row executes, or ERRATA says why not") {
     ++rows;
     if (!op.executed) {
       CAPTURE(op.name);
-      CHECK(known.find("`" + std::string(op.name) + "`") != std::string::npos);
+      CHECK(known.find(fmt::format("`{}`", op.name)) != std::string::npos);
       ++stated;
       continue;
     }

@@ -6,6 +6,7 @@ namespace amlm::isa::test {
 namespace {
 
 #define OUT(register) "\ns_waitcnt vmcnt(0) lgkmcnt(0)\nglobal_store_b32 v1, " register ", s[4:5]"
+#define OUT_PAIR "\ns_waitcnt vmcnt(0)\nv_lshlrev_b32 v4, 3, v0\nglobal_store_b64 v4, v[2:3], s[4:5]"
 #define UR "uninitialised-register"
 #define HALF_OFF "s_mov_b32 exec_lo, 0xff\nv_mov_b32 v2, 1\ns_mov_b32 exec_lo, -1\n"     // v2 in lanes 0-7 only
 #define BUFFER "s_mov_b32 s12, s4\ns_and_b32 s13, s5, 0xffff\ns_mov_b32 s14, 64\ns_mov_b32 s15, 0x31014fac\n"
@@ -111,6 +112,12 @@ const Mistake rows[] = {
      OUT("v3"), "ds_store_b32 v1, v0\nds_load_2addr_b32 v[2:3], v1 offset1:32" OUT("v2"), {.lds_bytes = 512}},
     {"scratch: stored", "uninitialised-scratch", "scratch_load_b32 v2, off, off" OUT("v2"),
      "scratch_store_b32 off, v1, off\nscratch_load_b32 v2, off, off" OUT("v2"), {.scratch_lane_bytes = 16}},
+    {"scratch: a struct without any member", "uninitialised-scratch", "scratch_load_b64 v[2:3], off, off" OUT_PAIR,
+     "scratch_store_b8 off, v1, off offset:4\nscratch_load_b64 v[2:3], off, off" OUT_PAIR, {.scratch_lane_bytes = 16}},
+    {"scratch: padding that is added to", "uninitialised-scratch",
+     "scratch_store_b8 off, v1, off\nscratch_load_b32 v2, off, off\ns_waitcnt vmcnt(0)\nv_add_nc_u32 v2, 1, v2" OUT("v2"),
+     "scratch_store_b8 off, v1, off\nscratch_load_b32 v2, off, off\ns_waitcnt vmcnt(0)\nv_and_b32 v2, 0xff, v2\n"
+     "v_add_nc_u32 v2, 1, v2" OUT("v2"), {.scratch_lane_bytes = 16}},
     {"scratch: a spill of what nobody wrote", UR, "scratch_store_b32 off, v2, off\nscratch_load_b32 v3, off, off" OUT("v3"),
      "scratch_store_b32 off, v2, off\nscratch_load_b32 v3, off, off", {.scratch_lane_bytes = 16}},
 };
