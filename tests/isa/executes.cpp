@@ -1,6 +1,8 @@
 // Every compute row executes, with whatever modifiers its encodings allow and in every MODE; or ERRATA.md says by name why
 // not. Random instructions of each row run in a machine of zeros: a fault of kind "not-executed" must be one of those.
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
+
 #include <cctype>
 #include <cstdlib>
 #include <fstream>
