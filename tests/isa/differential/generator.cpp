@@ -159,7 +159,9 @@ class Writer {
     const std::string a = expression(type, depth), b = expression(type, depth);
     if (is_float(type)) {
       if (type != F16 && below(8) == 0) return fmt::format("({} / {})", a, b);
-      return fmt::format("({})({} {} {})", names[type], a, one_of("+", "-", "*"), b);
+      // LLVM 19 makes (x - x) - y into the source modifier -y, which for y = 0 has the other sign (isa/ERRATA.md).
+      const std::string op = one_of("+", "-", "*");
+      return fmt::format("({})({} {} {})", names[type], a, op == "-" && a == b ? "+" : op, b);
     }
     if (type == V2F) return fmt::format("({} {} {})", a, one_of("+", "-", "*"), b);
     if (is_vector(type)) {
