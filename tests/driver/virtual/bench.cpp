@@ -103,6 +103,14 @@ Bench::~Bench() {
   amdgpu_device_deinitialize(device);
 }
 
+u64 Bench::state(u32 of_context) const {
+  drm_amdgpu_ctx args{};
+  args.in.op = AMDGPU_CTX_OP_QUERY_STATE2;
+  args.in.ctx_id = of_context;
+  REQUIRE(call(fd, DRM_IOCTL_AMDGPU_CTX, &args) == 0);
+  return args.out.state.flags;
+}
+
 u32 Bench::new_context() {
   drm_amdgpu_ctx args{};
   args.in.op = AMDGPU_CTX_OP_ALLOC_CTX;

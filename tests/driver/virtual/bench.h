@@ -81,6 +81,7 @@ class Bench {
   Memory memory(u64 size, u64 access = readable | writeable, u64 flags = 0);
   void free(Memory& m);
   u32 new_context();
+  u64 state(u32 of_context) const;       // AMDGPU_CTX_QUERY2_FLAGS_*
   Stream stream() { return Stream{}; }
   Stream begun() { Stream s; s.flush().acquire().state(); return s; }
   void launch(Stream& s, const Launch& l) { s.launch(kernels, l); }

@@ -81,14 +81,6 @@ const Class classes[] = {
      }},
 };
 
-u64 state(const Bench& bench, u32 context) {
-  drm_amdgpu_ctx args{};
-  args.in.op = AMDGPU_CTX_OP_QUERY_STATE2;
-  args.in.ctx_id = context;
-  REQUIRE(call(bench.fd, DRM_IOCTL_AMDGPU_CTX, &args) == 0);
-  return args.out.state.flags;
-}
-
 }  // namespace
 
 TEST_CASE("igt's classes of error: the guilty job times out, innocent work goes on") {
@@ -111,8 +103,8 @@ TEST_CASE("igt's classes of error: the guilty job times out, innocent work goes 
     INFO(last_fault());
     CHECK(fault_count() == faults + 1);
     CHECK(last_fault().find("\"kind\":\"" + std::string(row.kind)) != std::string::npos);
-    CHECK(state(bench, bench.context) == (AMDGPU_CTX_QUERY2_FLAGS_RESET | AMDGPU_CTX_QUERY2_FLAGS_GUILTY));
-    CHECK(state(bench, innocent) == AMDGPU_CTX_QUERY2_FLAGS_RESET);
+    CHECK(bench.state(bench.context) == (AMDGPU_CTX_QUERY2_FLAGS_RESET | AMDGPU_CTX_QUERY2_FLAGS_GUILTY));
+    CHECK(bench.state(innocent) == AMDGPU_CTX_QUERY2_FLAGS_RESET);
     struct GpuvmFault { u64 va; u32 status, hub; } fault{};
     REQUIRE(amdgpu_query_info(bench.device, 0x23, sizeof fault, &fault) == 0);
     CHECK((fault.status != 0) == row.is_page_fault);

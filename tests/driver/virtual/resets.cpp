@@ -10,14 +10,6 @@ using namespace amlm::test;
 
 namespace {
 
-u64 state(const Bench& bench, u32 context) {
-  drm_amdgpu_ctx args{};
-  args.in.op = AMDGPU_CTX_OP_QUERY_STATE2;
-  args.in.ctx_id = context;
-  REQUIRE(call(bench.fd, DRM_IOCTL_AMDGPU_CTX, &args) == 0);
-  return args.out.state.flags;
-}
-
 // The dispatches of a job add up.
 Stream long_job(Bench& bench, u32 dispatches) {
   Stream s = bench.begun();
@@ -30,21 +22,21 @@ Stream long_job(Bench& bench, u32 dispatches) {
 TEST_CASE("a job past the timeout of the virtual clock is reset; only its context is guilty") {
   Bench bench;
   const u32 guilty = bench.context, innocent = bench.new_context();
-  CHECK(state(bench, guilty) == 0);
+  CHECK(bench.state(guilty) == 0);
   REQUIRE(set_option("job_timeout_ms", "1"));
   CHECK(bench.wait(bench.submit(long_job(bench, 1))) == 0);
   const i64 hung = bench.submit(long_job(bench, 16));
   CHECK(bench.wait(hung) == -ETIME);
   CHECK(last_fault().find("job-timeout") != std::string::npos);
   REQUIRE(set_option("job_timeout_ms", "2000"));
-  CHECK(state(bench, guilty) == (AMDGPU_CTX_QUERY2_FLAGS_RESET | AMDGPU_CTX_QUERY2_FLAGS_GUILTY));
-  CHECK(state(bench, innocent) == AMDGPU_CTX_QUERY2_FLAGS_RESET);
+  CHECK(bench.state(guilty) == (AMDGPU_CTX_QUERY2_FLAGS_RESET | AMDGPU_CTX_QUERY2_FLAGS_GUILTY));
+  CHECK(bench.state(innocent) == AMDGPU_CTX_QUERY2_FLAGS_RESET);
   CHECK(bench.submit(bench.begun()) == -ETIME);                          // the entity stays in error
   const i64 sequence = bench.submit(bench.begun(), 0, 0, innocent);
   CHECK(sequence == 1);
   CHECK(bench.wait(sequence, 10'000'000'000, 0, innocent) == 0);
   const u32 fresh = bench.new_context();
-  CHECK(state(bench, fresh) == 0);
+  CHECK(bench.state(fresh) == 0);
   drm_amdgpu_ctx args{};
   args.in.op = AMDGPU_CTX_OP_QUERY_STATE;
   args.in.ctx_id = innocent;
@@ -103,7 +95,7 @@ TEST_CASE("resets on demand: hang, soft recovery, victim, VRAM lost") {
   inject("JOB nth 2: hang");
   CHECK(bench.run(bench.begun()) == 0);
   CHECK(bench.run(bench.begun()) == -ETIME);
-  CHECK((state(bench, bench.context) & AMDGPU_CTX_QUERY2_FLAGS_GUILTY) != 0);
+  CHECK((bench.state(bench.context) & AMDGPU_CTX_QUERY2_FLAGS_GUILTY) != 0);
   bench.context = bench.new_context();
   inject("JOB nth 1: soft-recovery");
   CHECK(bench.run(bench.begun()) == -ENODATA);
@@ -111,12 +103,12 @@ TEST_CASE("resets on demand: hang, soft recovery, victim, VRAM lost") {
   bench.context = bench.new_context();
   inject("JOB nth 1: reset full");
   CHECK(bench.run(bench.begun()) == -ECANCELED);
-  CHECK(state(bench, bench.context) == AMDGPU_CTX_QUERY2_FLAGS_RESET);
+  CHECK(bench.state(bench.context) == AMDGPU_CTX_QUERY2_FLAGS_RESET);
   CHECK(bench.submit(bench.begun()) == -ECANCELED);           // the entity keeps its last job's error
   bench.context = bench.new_context();
   inject("JOB nth 1: reset vram-lost");
   CHECK(bench.run(bench.begun()) == -ECANCELED);
-  CHECK((state(bench, bench.context) & AMDGPU_CTX_QUERY2_FLAGS_VRAMLOST) != 0);
+  CHECK((bench.state(bench.context) & AMDGPU_CTX_QUERY2_FLAGS_VRAMLOST) != 0);
   CHECK(bench.submit(bench.begun(), 1) == -ECANCELED);        // every entity of an older generation
   inject("");
   bench.context = bench.new_context();

@@ -54,14 +54,6 @@ std::string four_rounds(Bench& bench, const Stream& job, const Memory& ib, const
   return told;
 }
 
-u64 state(const Bench& bench, u32 context) {
-  drm_amdgpu_ctx args{};
-  args.in.op = AMDGPU_CTX_OP_QUERY_STATE2;
-  args.in.ctx_id = context;
-  REQUIRE(call(bench.fd, DRM_IOCTL_AMDGPU_CTX, &args) == 0);
-  return args.out.state.flags;
-}
-
 constexpr u64 reset = AMDGPU_CTX_QUERY2_FLAGS_RESET, guilty = AMDGPU_CTX_QUERY2_FLAGS_GUILTY,
               vram_lost = AMDGPU_CTX_QUERY2_FLAGS_VRAMLOST;
 
@@ -187,7 +179,7 @@ TEST_CASE("a scripted page fault names its address, and the buffer") {
   CHECK(fault_of(bench).va == out.va + page);
   CHECK((fault_of(bench).status >> 18 & 1) == 1);
   CHECK(out.words[0] == 1);                                    // the dispatch before it had run
-  CHECK(state(bench, bench.context) == (reset | guilty));
+  CHECK(bench.state(bench.context) == (reset | guilty));
   bench.context = bench.new_context();
   {
     const Script script("JOB nth 1: page-fault at 0x12345678");
@@ -216,8 +208,8 @@ TEST_CASE("a queue's reset leaves innocent work of the same ring alone") {
   CHECK(bench.wait(held, 0, 0, innocent) == 1);
   *static_cast<volatile u32*>(flag.words) = 1;
   CHECK(bench.wait(held, 20'000'000'000, 0, innocent) == 0);
-  CHECK(state(bench, bench.context) == (reset | guilty));
-  CHECK(state(bench, innocent) == reset);
+  CHECK(bench.state(bench.context) == (reset | guilty));
+  CHECK(bench.state(innocent) == reset);
   CHECK(bench.wait(bench.submit(bench.begun(), 0, 0, innocent), 20'000'000'000, 0, innocent) == 0);
   bench.free(flag);
   bench.free(start);
@@ -234,13 +226,13 @@ TEST_CASE("a reset of the whole GPU cancels what runs for others; with VRAM lost
   CHECK(bench.wait(bench.submit(bench.begun())) == -ETIME);
   CHECK(bench.wait(held, 20'000'000'000, 0, innocent) == -ECANCELED);
   const u64 more = lost ? vram_lost : 0;
-  CHECK(state(bench, bench.context) == (reset | guilty | more));
-  CHECK(state(bench, innocent) == (reset | more));
-  CHECK(state(bench, idle) == (reset | more));
+  CHECK(bench.state(bench.context) == (reset | guilty | more));
+  CHECK(bench.state(innocent) == (reset | more));
+  CHECK(bench.state(idle) == (reset | more));
   CHECK(bench.submit(bench.begun(), 0, 0, innocent) == -ECANCELED);
   CHECK(bench.wait(bench.submit(bench.begun(), 0, 0, idle), 20'000'000'000, 0, idle) == (lost ? -ECANCELED : 0));
   const u32 fresh = bench.new_context();
-  CHECK(state(bench, fresh) == 0);
+  CHECK(bench.state(fresh) == 0);
   CHECK(bench.wait(bench.submit(bench.begun(), 0, 0, fresh), 20'000'000'000, 0, fresh) == 0);
   bench.free(flag);
 }
@@ -250,12 +242,12 @@ TEST_CASE("another process's resets: seen by all, fatal only when the whole GPU 
   {
     const Script script("CS nth 1: reset queue");
     CHECK(bench.run(bench.begun()) == 0);
-    CHECK(state(bench, bench.context) == reset);
+    CHECK(bench.state(bench.context) == reset);
   }
   {
     const Script script("JOB nth 1: reset full");
     CHECK(bench.run(bench.begun()) == -ECANCELED);
-    CHECK(state(bench, bench.context) == reset);
+    CHECK(bench.state(bench.context) == reset);
   }
 }
 
@@ -266,7 +258,7 @@ TEST_CASE("a job that never retires: WAIT_CS says busy at its deadline, and othe
   CHECK(bench.wait(stuck, 30'000'000) == 1);
   CHECK(bench.wait(bench.submit(bench.begun(), 1), 20'000'000'000, 1) == 0);
   CHECK(bench.wait(stuck, 0) == 1);
-  CHECK(state(bench, bench.context) == 0);
+  CHECK(bench.state(bench.context) == 0);
   // Only a reset of the whole GPU gets rid of it.
   REQUIRE(set_option("inject", "INFO nth 1: reset full"));
   (void)fault_of(bench);
