@@ -97,15 +97,14 @@ Poison WaveChecker::any_data_poison(const Wave& wave, u32 lane) const {
   return {};
 }
 
-// A struct that is copied out of scratch takes its padding along: bytes that are undefined as a whole, beside some that are
-// defined.
+// A struct that is copied out of scratch takes its padding along, the unused bits of its bit fields too: bits as scratch
+// gave them, beside some that are defined.
 bool WaveChecker::is_padding(const Wave& wave, u32 lane, i32 offset, u32 bytes) const {
   bool defined = false;
   for (u32 at = 0; at < bytes; ++at) {
     const Poison byte = stored_poison(wave, lane, offset + i32(at), 1);
-    defined |= !byte.bits;
-    if (!byte.bits) continue;
-    if (byte.bits != 0xff || !(byte.origin & Origins::out_of_scratch)) return false;
+    defined |= byte.bits != 0xff;
+    if (byte.bits && !(byte.origin & Origins::out_of_scratch)) return false;
   }
   return defined;
 }

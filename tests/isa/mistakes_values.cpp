@@ -114,6 +114,10 @@ const Mistake rows[] = {
      "scratch_store_b32 off, v1, off\nscratch_load_b32 v2, off, off" OUT("v2"), {.scratch_lane_bytes = 16}},
     {"scratch: a struct without any member", "uninitialised-scratch", "scratch_load_b64 v[2:3], off, off" OUT_PAIR,
      "scratch_store_b8 off, v1, off offset:4\nscratch_load_b64 v[2:3], off, off" OUT_PAIR, {.scratch_lane_bytes = 16}},
+    {"scratch: a bit field in a word that then counts", "uninitialised-scratch",
+     "scratch_load_b32 v2, off, off\ns_waitcnt vmcnt(0)\nv_bfi_b32 v2, 0x3ffff, v1, v2\nv_add_nc_u32 v2, v1, v2" OUT("v2"),
+     "scratch_load_b32 v2, off, off\ns_waitcnt vmcnt(0)\nv_bfi_b32 v2, 0x3ffff, v1, v2" OUT("v2"),
+     {.scratch_lane_bytes = 16}},
     {"scratch: padding that is added to", "uninitialised-scratch",
      "scratch_store_b8 off, v1, off\nscratch_load_b32 v2, off, off\ns_waitcnt vmcnt(0)\nv_add_nc_u32 v2, 1, v2" OUT("v2"),
      "scratch_store_b8 off, v1, off\nscratch_load_b32 v2, off, off\ns_waitcnt vmcnt(0)\nv_and_b32 v2, 0xff, v2\n"
