@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "isa/execute/lane_data.h"
+#include "isa/execute/global_data.h"
 #include "isa/tables.h"
 
 namespace amlm::isa {
@@ -106,16 +106,7 @@ void load(Wave& wave, const Step& step) {
     deposit_status(wave, step.in);
     return;
   }
-  LaneHosts hosts;
-  const u64* address = lanes.address.data();
-  if (!wave.memory->translate(wave, {address, exec, shape.bytes, Use::read, step.in.glc}, hosts)) return;
-  count_global(wave, address, exec, shape.bytes, Use::read);
-  if (hosts.uniform()) {
-    const u8* bias = hosts.bias();
-    deposit_lanes<shape>(registers, exec, [&](u32 lane) { return bias + address[lane]; });
-  } else {
-    deposit_lanes<shape>(registers, exec, [&](u32 lane) { return hosts.at(lane, address[lane]); });
-  }
+  load_global<shape>(wave, step.in, lanes.address.data(), registers);
 }
 
 template <Shape shape>
@@ -130,11 +121,7 @@ void store(Wave& wave, const Step& step) {
     move_buffer(wave, step.in, lanes, shape.bytes, Use::write, data);
     return;
   }
-  LaneHosts hosts;
-  const u64* address = lanes.address.data();
-  if (!wave.memory->translate(wave, {address, exec, shape.bytes, Use::write, false}, hosts)) return;
-  count_global(wave, address, exec, shape.bytes, Use::write);
-  for_lanes(exec, [&](u32 lane) { collect<shape>(registers, lane, hosts.at(lane, address[lane])); });
+  store_global<shape>(wave, lanes.address.data(), registers);
 }
 
 constexpr Shape u8_whole{1}, i8_whole{1, true}, u16_whole{2}, i16_whole{2, true}, b32{4}, b64{8}, b96{12}, b128{16},

@@ -7,7 +7,7 @@
 
 #include "isa/execute/checker.h"
 #include "isa/execute/group.h"
-#include "isa/execute/lane_data.h"
+#include "isa/execute/global_data.h"
 #include "isa/execute/lds.h"
 #include "isa/execute/memory_unit.h"
 #include "isa/tables.h"
@@ -155,15 +155,7 @@ void load(Wave& wave, const Step& step) {
   }
   std::array<u64, half_lanes> address;
   global_addresses(wave, in, address.data());
-  LaneHosts hosts;
-  if (!wave.memory->translate(wave, {address.data(), mask, shape.bytes, Use::read, in.glc}, hosts)) return;
-  count_global(wave, address.data(), mask, shape.bytes, Use::read);
-  if (hosts.uniform()) {
-    const u8* bias = hosts.bias();
-    deposit_lanes<shape>(registers, mask, [&](u32 lane) { return bias + address[lane]; });
-  } else {
-    deposit_lanes<shape>(registers, mask, [&](u32 lane) { return hosts.at(lane, address[lane]); });
-  }
+  load_global<shape>(wave, in, address.data(), registers);
 }
 
 template <Shape shape>
@@ -180,10 +172,7 @@ void store(Wave& wave, const Step& step) {
   }
   std::array<u64, half_lanes> address;
   global_addresses(wave, in, address.data());
-  LaneHosts hosts;
-  if (!wave.memory->translate(wave, {address.data(), mask, shape.bytes, Use::write, false}, hosts)) return;
-  count_global(wave, address.data(), mask, shape.bytes, Use::write);
-  for_lanes(mask, [&](u32 lane) { collect<shape>(registers, lane, hosts.at(lane, address[lane])); });
+  store_global<shape>(wave, address.data(), registers);
 }
 
 constexpr Shape u8_whole{1}, i8_whole{1, true}, u16_whole{2}, i16_whole{2, true}, b32{4}, b64{8}, b96{12}, b128{16},

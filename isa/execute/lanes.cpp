@@ -161,9 +161,6 @@ void sign_modify(u32* lanes, u32 sign_bit, bool absolute, bool negate) {
   for (u32 i = 0; i < half_lanes; i++) lanes[i] = (lanes[i] & keep) ^ flip;
 }
 
-void flush_f32(u32* lanes) {
-  for (u32 i = 0; i < half_lanes; i++) lanes[i] = (lanes[i] & 0x7f800000) == 0 ? lanes[i] & 0x80000000 : lanes[i];
-}
 void flush_f16(u32* lanes) {
   for (u32 i = 0; i < half_lanes; i++)
     lanes[i] = (lanes[i] & 0x7c00) == 0 ? lanes[i] & ~u32{0x3ff} : lanes[i];
@@ -220,7 +217,7 @@ bool fetch_one(Wave& wave, const Step& step, const SourceInfo& s, Lanes& lanes, 
     else sign_modify(buffer.low, is_16_bit(s.type) ? 0x8000 : 0x80000000, absolute, negate);
   }
   if ((wave.mode & 0x50) != 0x50 && !step.keeps_subnormals) {
-    if (is_f32(s.type) && (wave.mode & 0x10) == 0) flush_f32(buffer.low);
+    if (is_f32(s.type) && (wave.mode & 0x10) == 0) flush_denormals(buffer.low, buffer.low);
     if (is_f16(s.type) && (wave.mode & 0x40) == 0) flush_f16(buffer.low);
     if (s.type == Type::F64 && (wave.mode & 0x40) == 0) flush_f64(buffer);
   }
