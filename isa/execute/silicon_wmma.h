@@ -1,6 +1,6 @@
-// V_WMMA_F32_16X16X16_F16 and V_DOT2_F32_F16 for hosts with AVX-512: the steps of silicon_dot.cpp, with the same bits,
-// faster than what the compiler makes of those loops. A WMMA's operands are taken apart first; what became of them may
-// serve several WMMAs (wmma_factors.h).
+// V_WMMA of f16 factors and V_DOT2_F32_F16 for hosts with AVX-512: the steps of silicon_dot.cpp, with the same bits, faster
+// than what the compiler makes of those loops. A WMMA's operands are taken apart first; what became of them may serve
+// several WMMAs (wmma_factors.h).
 #pragma once
 
 #include "isa/execute/silicon_dot.h"
@@ -30,6 +30,10 @@ bool split_wmma_columns(Matrix b, WmmaColumns& out);
 
 // False, and nothing is written: an accumulator is neither +0 nor between 2^-54 and 2^64.
 bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, Matrix c, u32* const* d);
+
+// V_WMMA_F16: sums and results are the halves at bit `shift` (0 or 16) of c and d, whose other halves stay. False, and
+// nothing is written: an accumulator is not finite, or a step overflowed.
+bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, Matrix c, u32* const* d, u32 shift);
 
 // dot2_f32 of 32 lanes, for has_avx512(). Returns the lanes whose result is something else: infinities, NaN, overflow.
 u32 dot2_f16_avx512(const u32* a, const u32* b, const u32* c, u32* out);

@@ -35,26 +35,24 @@ bool gather_factor(Wave& wave, const Operand& operand, u32 count, Fragment& out)
   return true;
 }
 
-u32& element(Wave& wave, u32 first, u32 v, u32 lane) {   // of C or D, by its place in the wave32 layout
-  if (wave.lanes == 32) return wave.vgpr_base[0][first + v][lane];
-  const u32 row = 2 * v + lane / 16, place = 16 * (row % 4) + lane % 16;
-  return wave.vgpr_base[place >> 5][first + row / 4][place & 31];
+// Row `row` of C or D: 16 lanes of register v and half `odd` of the wave32 layout.
+u32* sixteen(Wave& wave, u32 first, u32 v, u32 odd) {
+  if (wave.lanes == 32) return &wave.vgpr_base[0][first + v][16 * odd];
+  const u32 row = 2 * v + odd, group = row % 4;
+  return &wave.vgpr_base[group >> 1][first + row / 4][16 * (group & 1)];
 }
 
 void gather_sum(Wave& wave, const Instruction& in, u32 constant, Fragment& out) {
   const Operand& operand = in.src[2];
   for (u32 v = 0; v < 8; v++)
-    for (u32 lane = 0; lane < half_lanes; lane++)
-      out[v][lane] = operand.is_vgpr() ? element(wave, operand.vgpr(), v, lane) : constant;
+    for (u32 odd = 0; odd < 2; odd++)
+      if (operand.is_vgpr()) std::memcpy(&out[v][16 * odd], sixteen(wave, operand.vgpr(), v, odd), 64);
+      else std::fill_n(&out[v][16 * odd], 16, constant);
 }
 
 void scatter(Wave& wave, const Instruction& in, const Fragment& result) {
-  if (wave.lanes == 32) {
-    for (u32 v = 0; v < 8; v++) std::memcpy(wave.vgpr_base[0][in.dst.vgpr() + v].data(), result[v], sizeof result[v]);
-    return;
-  }
   for (u32 v = 0; v < 8; v++)
-    for (u32 lane = 0; lane < half_lanes; lane++) element(wave, in.dst.vgpr(), v, lane) = result[v][lane];
+    for (u32 odd = 0; odd < 2; odd++) std::memcpy(sixteen(wave, in.dst.vgpr(), v, odd), &result[v][16 * odd], 64);
 }
 
 void flip_signs(Fragment& fragment, u32 k, const Instruction& in) {
@@ -116,11 +114,34 @@ void v_wmma_f32(Wave& wave, const Step& step) {
   scatter(wave, in, c);
 }
 
+// The steps of a 16-bit WMMA, one at a time. `d` holds what stays.
+template <silicon::Factor factor>
+void wmma_packed(const Fragment& a, const Fragment& b, const Fragment& c, u32 shift, bool to_max, Fragment& d) {
+  for (u32 v = 0; v < 8; v++)
+    for (u32 lane = 0; lane < half_lanes; lane++) {
+      const u32 odd = lane >> 4, row = 2 * v + odd + 16 * odd;
+      u16 sum = u16(c[v][lane] >> shift);
+      for (u32 k = 0; k < 8; k++) sum = silicon::dot2_packed(factor, a[k][row], b[k][lane], sum, to_max);
+      d[v][lane] = (d[v][lane] & ~(0xffffu << shift)) | u32(sum) << shift;
+    }
+}
+
+bool wmma_half_quick(const Fragment& a, const Fragment& b, const Fragment& c, u32 shift, Fragment& d) {
+  if (!silicon::has_wmma_avx512()) return false;
+  silicon::WmmaRows rows;
+  silicon::WmmaColumns columns;
+  if (!silicon::split_wmma_rows(pointers(a).row, rows)) return false;
+  if (!silicon::split_wmma_columns(pointers(b).row, columns)) return false;
+  u32* to[8];
+  for (u32 v = 0; v < 8; v++) to[v] = d[v];
+  return silicon::wmma_half_avx512(rows, columns, pointers(c).row, to, shift);
+}
+
 // 16-bit results: one half of each register, by OPSEL[2]; the other half stays. Narrowed after every step.
 template <silicon::Factor factor>
 void v_wmma_16(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
-  alignas(64) Fragment a, b, c, old;
+  alignas(64) Fragment a, b, c, d;
   if (!gather_factor(wave, in.src[0], 8, a) || !gather_factor(wave, in.src[1], 8, b)) return;
   u32 constant = 0;
   if (!in.src[2].is_vgpr()) {
@@ -129,20 +150,15 @@ void v_wmma_16(Wave& wave, const Step& step) {
     constant = (constant & 0xffff) | constant << 16;
   }
   gather_sum(wave, in, constant, c);
+  for (u32 v = 0; v < 8; v++)
+    for (u32 odd = 0; odd < 2; odd++) std::memcpy(&d[v][16 * odd], sixteen(wave, in.dst.vgpr(), v, odd), 64);
   flip_signs(a, 0, in);
   flip_signs(b, 1, in);
   const u32 shift = (in.opsel & 4) != 0 ? 16 : 0;
-  const bool to_max = (wave.mode >> 23 & 1) != 0;
   modify_sum(c, in, 0x8000u << shift);
-  for (u32 v = 0; v < 8; v++)
-    for (u32 lane = 0; lane < half_lanes; lane++) {
-      const u32 odd = lane >> 4, row = 2 * v + odd + 16 * odd;
-      u16 sum = u16(c[v][lane] >> shift);
-      for (u32 k = 0; k < 8; k++) sum = silicon::dot2_packed(factor, a[k][row], b[k][lane], sum, to_max);
-      const u32 kept = element(wave, in.dst.vgpr(), v, lane) & ~(0xffffu << shift);
-      old[v][lane] = kept | u32(sum) << shift;
-    }
-  scatter(wave, in, old);
+  if (factor != silicon::Factor::f16 || !wmma_half_quick(a, b, c, shift, d))
+    wmma_packed<factor>(a, b, c, shift, (wave.mode >> 23 & 1) != 0, d);
+  scatter(wave, in, d);
 }
 
 // iu8: four registers of four bytes; iu4: two of eight. NEG[0], NEG[1]: the factor is signed.

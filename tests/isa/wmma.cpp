@@ -147,6 +147,60 @@ TEST_CASE("wmma: the AVX-512 way is taken and gives the bits of single steps") {
   }
 }
 
+namespace {
+
+// 16-bit sums, one step after the other. `overflow`: a step left f16, or the sum was not finite to begin with.
+struct Packed {
+  Fragment d;
+  bool overflow = false;
+};
+Packed expected_packed(const Fragment& a, const Fragment& b, const Fragment& c, const Fragment& kept, u32 shift) {
+  Packed p{kept};
+  for (u32 v = 0; v < 8; v++)
+    for (u32 lane = 0; lane < 32; lane++) {
+      const u32 odd = lane / 16, row = 2 * v + odd + 16 * odd;
+      u16 sum = u16(c.lanes[v][lane] >> shift);
+      for (u32 k = 0; k < 8; k++) {
+        p.overflow |= (sum & 0x7fff) >= 0x7c00;
+        sum = dot2_packed(Factor::f16, a.lanes[k][row], b.lanes[k][lane], sum, false);
+      }
+      p.overflow |= (sum & 0x7fff) >= 0x7c00;
+      p.d.lanes[v][lane] = (kept.lanes[v][lane] & ~(0xffffu << shift)) | u32(sum) << shift;
+    }
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("wmma: sums of 16 bits take the AVX-512 way and get the bits of single steps") {
+  if (no_fast_way()) return;
+  Random random{std::mt19937(seed_of(816))};
+  u32 taken = 0;
+  for (u32 round = 0; round < 3000; round++) {
+    const auto a_kind = Factors(random.next() % factor_kinds), b_kind = Factors(random.next() % factor_kinds);
+    const auto c_kind = Factors(random.next() % factor_kinds);
+    const u32 shift = random.next() % 2 * 16;
+    Fragment a, b, c, d;
+    random.fill(a, a_kind, random.next() % 2 != 0);
+    random.fill(b, b_kind, random.next() % 2 != 0);
+    random.fill(c, c_kind, false);
+    random.fill(d, Factors::any, false);
+    if (random.next() % 100 == 0) c.lanes[random.next() % 8][random.next() % 32] = 0x7c01fc00;
+    const Packed packed = expected_packed(a, b, c, d, shift);
+    const Fragment before = d;
+    WmmaRows rows;
+    WmmaColumns columns;
+    REQUIRE((split_wmma_rows(a.rows().data(), rows) && split_wmma_columns(b.rows().data(), columns)));
+    u32* to[8];
+    for (u32 v = 0; v < 8; v++) to[v] = d.lanes[v];
+    INFO("round " << round << ", factors " << u32(a_kind) << " and " << u32(b_kind) << ", sums " << u32(c_kind));
+    REQUIRE(wmma_half_avx512(rows, columns, c.rows().data(), to, shift) == !packed.overflow);
+    REQUIRE(differences(d, packed.overflow ? before : packed.d) == 0);
+    taken += !packed.overflow;
+  }
+  CHECK(taken > 1000);
+}
+
 TEST_CASE("wmma: the AVX-512 way refuses what it is not good for") {
   if (no_fast_way()) return;
   Random random{std::mt19937(seed_of(4))};
