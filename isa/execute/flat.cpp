@@ -8,6 +8,7 @@
 #include "isa/execute/checker.h"
 #include "isa/execute/group.h"
 #include "isa/execute/global_data.h"
+#include "isa/execute/lane_memory.h"
 #include "isa/execute/lds.h"
 #include "isa/execute/memory_unit.h"
 #include "isa/tables.h"
@@ -175,6 +176,54 @@ void store(Wave& wave, const Step& step) {
   store_global<shape>(wave, address.data(), registers);
 }
 
+#if defined(__x86_64__)
+// The same for AVX-512 where a scalar base is mapped and so is base + offset of every lane. Where the base is on the host;
+// null: it is not so simple.
+template <Shape shape>
+AMLM_AVX512 u8* simple_base(const Wave& wave, const Instruction& in, const u32* offset, Access right) {
+  const Operand& base = in.src[2];
+  if (in.format != Format::global || wave.checker || !in.src[0].present() || base.code > code_vcc_lo || !wave.exec())
+    return nullptr;
+  const u64 address = (wave.sgpr[base.code] | u64(wave.sgpr[base.code + 1]) << 32) + u64(i64(in.offset));
+  const MemoryUnit::Window window = wave.memory->window(address, right);
+  if (window.bytes < shape.bytes) return nullptr;
+  const u64 last = std::min<u64>(window.bytes - shape.bytes, 0xfffff000);   // no row of lanes wraps
+  return all_up_to(offset, wave.exec(), u32(last)) ? window.host : nullptr;
+}
+
+void count_simple(Wave& wave, const Instruction& in, u32 bytes, Use use) {
+  std::array<u64, half_lanes> address;
+  if (wave.memory->counts_lines()) global_addresses(wave, in, address.data());
+  count_global(wave, address.data(), wave.exec(), bytes, use);
+}
+
+template <Shape shape>
+AMLM_AVX512 void load_wide(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  const u32* offset = wave.vgpr(in.src[0].vgpr());
+  const u8* base = simple_base<shape>(wave, in, offset, access_read);
+  if (!base) return load<shape>(wave, step);
+  count_simple(wave, in, shape.bytes, Use::read);
+  load_lanes<shape>(base, offset, wave.exec(), wave.vgpr(in.dst.vgpr()));
+}
+
+template <Shape shape>
+AMLM_AVX512 void store_wide(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  const u32* offset = wave.vgpr(in.src[0].vgpr());
+  u8* base = simple_base<shape>(wave, in, offset, access_write);
+  if (!base) return store<shape>(wave, step);
+  count_simple(wave, in, shape.bytes, Use::write);
+  store_lanes<shape>(base, offset, wave.exec(), wave.vgpr(in.src[1].vgpr()));
+}
+
+template <Shape shape> Handler load_handler() { return has_avx512() ? load_wide<shape> : load<shape>; }
+template <Shape shape> Handler store_handler() { return has_avx512() ? store_wide<shape> : store<shape>; }
+#else
+template <Shape shape> Handler load_handler() { return load<shape>; }
+template <Shape shape> Handler store_handler() { return store<shape>; }
+#endif
+
 constexpr Shape u8_whole{1}, i8_whole{1, true}, u16_whole{2}, i16_whole{2, true}, b32{4}, b64{8}, b96{12}, b128{16},
     u8_low{1, false, Part::low}, i8_low{1, true, Part::low}, b16_low{2, false, Part::low},
     u8_high{1, false, Part::high}, i8_high{1, true, Part::high}, b16_high{2, false, Part::high};
@@ -186,28 +235,28 @@ constexpr Shape u8_whole{1}, i8_whole{1, true}, u16_whole{2}, i16_whole{2, true}
 
 Handler flat_handler_for(Opcode opcode) {
   switch (opcode) {
-    SEGMENTS(load_u8, load<u8_whole>);
-    SEGMENTS(load_i8, load<i8_whole>);
-    SEGMENTS(load_u16, load<u16_whole>);
-    SEGMENTS(load_i16, load<i16_whole>);
-    SEGMENTS(load_b32, load<b32>);
-    SEGMENTS(load_b64, load<b64>);
-    SEGMENTS(load_b96, load<b96>);
-    SEGMENTS(load_b128, load<b128>);
-    SEGMENTS(load_d16_u8, load<u8_low>);
-    SEGMENTS(load_d16_i8, load<i8_low>);
-    SEGMENTS(load_d16_b16, load<b16_low>);
-    SEGMENTS(load_d16_hi_u8, load<u8_high>);
-    SEGMENTS(load_d16_hi_i8, load<i8_high>);
-    SEGMENTS(load_d16_hi_b16, load<b16_high>);
-    SEGMENTS(store_b8, store<u8_whole>);
-    SEGMENTS(store_b16, store<u16_whole>);
-    SEGMENTS(store_b32, store<b32>);
-    SEGMENTS(store_b64, store<b64>);
-    SEGMENTS(store_b96, store<b96>);
-    SEGMENTS(store_b128, store<b128>);
-    SEGMENTS(store_d16_hi_b8, store<u8_high>);
-    SEGMENTS(store_d16_hi_b16, store<b16_high>);
+    SEGMENTS(load_u8, load_handler<u8_whole>());
+    SEGMENTS(load_i8, load_handler<i8_whole>());
+    SEGMENTS(load_u16, load_handler<u16_whole>());
+    SEGMENTS(load_i16, load_handler<i16_whole>());
+    SEGMENTS(load_b32, load_handler<b32>());
+    SEGMENTS(load_b64, load_handler<b64>());
+    SEGMENTS(load_b96, load_handler<b96>());
+    SEGMENTS(load_b128, load_handler<b128>());
+    SEGMENTS(load_d16_u8, load_handler<u8_low>());
+    SEGMENTS(load_d16_i8, load_handler<i8_low>());
+    SEGMENTS(load_d16_b16, load_handler<b16_low>());
+    SEGMENTS(load_d16_hi_u8, load_handler<u8_high>());
+    SEGMENTS(load_d16_hi_i8, load_handler<i8_high>());
+    SEGMENTS(load_d16_hi_b16, load_handler<b16_high>());
+    SEGMENTS(store_b8, store_handler<u8_whole>());
+    SEGMENTS(store_b16, store_handler<u16_whole>());
+    SEGMENTS(store_b32, store_handler<b32>());
+    SEGMENTS(store_b64, store_handler<b64>());
+    SEGMENTS(store_b96, store_handler<b96>());
+    SEGMENTS(store_b128, store_handler<b128>());
+    SEGMENTS(store_d16_hi_b8, store_handler<u8_high>());
+    SEGMENTS(store_d16_hi_b16, store_handler<b16_high>());
     case Opcode::global_load_addtid_b32: return load<b32>;
     case Opcode::global_store_addtid_b32: return store<b32>;
     default: return nullptr;

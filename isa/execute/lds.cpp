@@ -7,7 +7,7 @@
 
 #include "isa/execute/checker.h"
 #include "isa/execute/group.h"
-#include "isa/execute/lane_data.h"
+#include "isa/execute/lane_memory.h"
 #include "isa/tables.h"
 
 namespace amlm::isa {
@@ -49,28 +49,13 @@ namespace {
 
 constexpr std::array<u8, 16> zeros{};
 
-bool all_up_to(const u32* address, u32 mask, u32 last) {
-  u32 high = 0;
-  for (u32 lane = 0; lane < half_lanes; ++lane) high = std::max(high, mask >> lane & 1 ? address[lane] : 0);
-  return high <= last;
-}
-
-#if defined(__x86_64__)
-AMLM_AVX512 bool all_up_to_wide(const u32* address, u32 mask, u32 last) {
-  const __m512i limit = _mm512_set1_epi32(i32(last));
-  return (_mm512_mask_cmpgt_epu32_mask(__mmask16(mask), _mm512_loadu_si512(address), limit) |
-          _mm512_mask_cmpgt_epu32_mask(__mmask16(mask >> 16), _mm512_loadu_si512(address + 16), limit)) == 0;
-}
-const auto all_lanes_up_to = has_avx512() ? all_up_to_wide : all_up_to;
-#else
-const auto all_lanes_up_to = all_up_to;
-#endif
-
 // Every lane's address is inside and nobody checks: the common case of fast mode.
 bool all_inside(const Wave& wave, const u32* address, u32 mask, u32 offset, u32 bytes) {
   const Group& group = *wave.group;
   if (group.lds_checker || offset + bytes > group.lds_bytes) return false;
-  return all_lanes_up_to(address, mask, group.lds_bytes - offset - bytes);
+  u32 high = 0;
+  for (u32 lane = 0; lane < half_lanes; ++lane) high = std::max(high, mask >> lane & 1 ? address[lane] : 0);
+  return high <= group.lds_bytes - offset - bytes;
 }
 
 template <Shape shape>
@@ -120,6 +105,40 @@ void store(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
   write<shape>(wave, wave.vgpr(in.src[0].vgpr()), u32(in.offset), wave.vgpr(in.src[1].vgpr()));
 }
+
+#if defined(__x86_64__)
+// The same for AVX-512.
+template <Shape shape>
+AMLM_AVX512 bool is_simple(const Wave& wave, const u32* address, u32 offset) {
+  const Group& group = *wave.group;
+  return !group.lds_checker && offset + shape.bytes <= group.lds_bytes &&
+         all_up_to(address, wave.exec(), group.lds_bytes - offset - shape.bytes);
+}
+
+template <Shape shape>
+AMLM_AVX512 void load_wide(Wave& wave, const Step& step) {
+  const u32* address = wave.vgpr(step.in.src[0].vgpr());
+  const u32 offset = u32(step.in.offset), mask = wave.exec();
+  if (!is_simple<shape>(wave, address, offset)) return load<shape>(wave, step);
+  wave.counters->lds_bytes += u64(std::popcount(mask)) * shape.bytes;
+  load_lanes<shape>(wave.group->lds + offset, address, mask, wave.vgpr(step.in.dst.vgpr()));
+}
+
+template <Shape shape>
+AMLM_AVX512 void store_wide(Wave& wave, const Step& step) {
+  const u32* address = wave.vgpr(step.in.src[0].vgpr());
+  const u32 offset = u32(step.in.offset), mask = wave.exec();
+  if (!is_simple<shape>(wave, address, offset)) return store<shape>(wave, step);
+  wave.counters->lds_bytes += u64(std::popcount(mask)) * shape.bytes;
+  store_lanes<shape>(wave.group->lds + offset, address, mask, wave.vgpr(step.in.src[1].vgpr()));
+}
+
+template <Shape shape> Handler load_handler() { return has_avx512() ? load_wide<shape> : load<shape>; }
+template <Shape shape> Handler store_handler() { return has_avx512() ? store_wide<shape> : store<shape>; }
+#else
+template <Shape shape> Handler load_handler() { return load_handler<shape>(); }
+template <Shape shape> Handler store_handler() { return store_handler<shape>(); }
+#endif
 
 // 2ADDR: two elements at offset and offset1, in elements, or in 64 elements.
 template <Shape shape, u32 stride>
@@ -245,28 +264,28 @@ constexpr Shape u8_whole{1}, i8_whole{1, true}, u16_whole{2}, i16_whole{2, true}
 Handler lds_handler_for(Opcode opcode) {
   using enum Opcode;
   switch (opcode) {
-    case ds_load_u8: return load<u8_whole>;
-    case ds_load_i8: return load<i8_whole>;
-    case ds_load_u16: return load<u16_whole>;
-    case ds_load_i16: return load<i16_whole>;
-    case ds_load_b32: return load<b32>;
-    case ds_load_b64: return load<b64>;
-    case ds_load_b96: return load<b96>;
-    case ds_load_b128: return load<b128>;
-    case ds_load_u8_d16: return load<u8_low>;
-    case ds_load_i8_d16: return load<i8_low>;
-    case ds_load_u16_d16: return load<b16_low>;
-    case ds_load_u8_d16_hi: return load<u8_high>;
-    case ds_load_i8_d16_hi: return load<i8_high>;
-    case ds_load_u16_d16_hi: return load<b16_high>;
-    case ds_store_b8: return store<u8_whole>;
-    case ds_store_b16: return store<u16_whole>;
-    case ds_store_b32: return store<b32>;
-    case ds_store_b64: return store<b64>;
-    case ds_store_b96: return store<b96>;
-    case ds_store_b128: return store<b128>;
-    case ds_store_b8_d16_hi: return store<u8_high>;
-    case ds_store_b16_d16_hi: return store<b16_high>;
+    case ds_load_u8: return load_handler<u8_whole>();
+    case ds_load_i8: return load_handler<i8_whole>();
+    case ds_load_u16: return load_handler<u16_whole>();
+    case ds_load_i16: return load_handler<i16_whole>();
+    case ds_load_b32: return load_handler<b32>();
+    case ds_load_b64: return load_handler<b64>();
+    case ds_load_b96: return load_handler<b96>();
+    case ds_load_b128: return load_handler<b128>();
+    case ds_load_u8_d16: return load_handler<u8_low>();
+    case ds_load_i8_d16: return load_handler<i8_low>();
+    case ds_load_u16_d16: return load_handler<b16_low>();
+    case ds_load_u8_d16_hi: return load_handler<u8_high>();
+    case ds_load_i8_d16_hi: return load_handler<i8_high>();
+    case ds_load_u16_d16_hi: return load_handler<b16_high>();
+    case ds_store_b8: return store_handler<u8_whole>();
+    case ds_store_b16: return store_handler<u16_whole>();
+    case ds_store_b32: return store_handler<b32>();
+    case ds_store_b64: return store_handler<b64>();
+    case ds_store_b96: return store_handler<b96>();
+    case ds_store_b128: return store_handler<b128>();
+    case ds_store_b8_d16_hi: return store_handler<u8_high>();
+    case ds_store_b16_d16_hi: return store_handler<b16_high>();
     case ds_load_2addr_b32: return load_2addr<b32, 1>;
     case ds_load_2addr_b64: return load_2addr<b64, 1>;
     case ds_load_2addr_stride64_b32: return load_2addr<b32, 64>;

@@ -56,6 +56,14 @@ class MemoryUnit {
 
   // False: a fault was raised and nothing may be touched.
   bool translate(Wave& wave, const LaneAccess& access, LaneHosts& hosts);
+  // Memory from `address` to the end of its mapping, if that was used lately and has the access right; else null.
+  struct Window { u8* host; u64 bytes; };
+  Window window(u64 address, Access right) const {
+    for (const Mapping* mapping : recent_)
+      if (mapping && address - mapping->va < mapping->size_bytes && (mapping->access & right) != 0)
+        return {mapping->host + (address - mapping->va), mapping->size_bytes - (address - mapping->va)};
+    return {nullptr, 0};
+  }
   // Scalar loads; null: a fault was raised.
   const u8* translate_scalar(Wave& wave, u64 address, u32 bytes);
 
