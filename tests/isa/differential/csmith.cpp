@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/isa/differential/device.h"
+#include "tests/isa/differential/arguments.h"
 #include "tests/isa/differential/gpu_unit.h"
 
 using namespace amlm;
@@ -31,14 +31,8 @@ namespace {
 constexpr u64 out_va = 0x7d0000200000;
 constexpr u32 lanes = 64;
 
-struct Arguments {
-  u64 seed = 1;
-  u32 programs = 10;
-  std::string levels = "0123";
-  bool wave64 = false;
+struct CsmithArguments : Arguments {
   std::string keep;
-  std::string seeds;               // seeds.txt
-  std::string flags;               // for the gfx1151 side
 };
 
 struct Tally {
@@ -157,7 +151,7 @@ bool notices_mistake(GpuUnit& unit, Device& device, const std::vector<u32>& expe
   return !run.fault && got != expected;
 }
 
-void compare(const Options& options, const Arguments& arguments, u64 seed, Device& device, Tally& tally) {
+void compare(const Options& options, const CsmithArguments& arguments, u64 seed, Device& device, Tally& tally) {
   const Form form = seed % 2 ? Form::one_for_all : Form::a_lane_each;
   const u32 count = form == Form::a_lane_each ? lanes : 1;
   const std::string unit_text = unit_of(csmith_program(seed), form);
@@ -196,43 +190,28 @@ void compare(const Options& options, const Arguments& arguments, u64 seed, Devic
   }
 }
 
-Arguments parse(int argc, char** argv) {
-  Arguments arguments;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    const auto value = [&] { return i + 1 < argc ? argv[++i] : "0"; };
-    if (word == "--seed") arguments.seed = std::strtoull(value(), nullptr, 0);
-    else if (word == "--programs") arguments.programs = u32(std::atoi(value()));
-    else if (word == "--levels") arguments.levels = value();
-    else if (word == "--wave64") arguments.wave64 = true;
-    else if (word == "--seeds") arguments.seeds = value();
-    else if (word == "--flags") arguments.flags = value();
-    else if (word == "--keep") arguments.keep = value();
-  }
-  return arguments;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
+  CLI::App app{"csmith's programs on gfx1151 against x86"};
+  CsmithArguments arguments;
+  arguments.programs = 10;
+  add_options(app, arguments);
+  app.add_option("--keep", arguments.keep, "a folder for the programs that differ")->check(CLI::ExistingDirectory);
+  CLI11_PARSE(app, argc, argv);
   if (std::system("cd /tmp && csmith --version >/dev/null 2>&1") != 0) {
     std::printf("csmith: skipped, no csmith on PATH (Debian: apt install csmith)\n");
     return 77;
   }
-  const Arguments arguments = parse(argc, argv);
   char directory[] = "/tmp/amlm-csmith-XXXXXX";
   check(mkdtemp(directory), "a temporary directory");
   const Options options{.directory = directory, .includes = "-I " AMLM_CSMITH, .clang = AMLM_CLANG, .lld = AMLM_LLD,
                         .language = "c++", .on_crash = OnCrash::leave_empty};
-  std::printf("csmith: seed %llu, %u programs, levels %s%s\n", static_cast<unsigned long long>(arguments.seed),
-              arguments.programs, arguments.levels.c_str(), arguments.wave64 ? ", wave64" : "");
+  arguments.say("csmith");
   Device device;
   Tally tally;
   for (const KeptSeed& kept : kept_seeds(arguments.seeds, "csmith")) {
-    Arguments one = arguments;
-    one.levels = kept.levels;
-    one.wave64 = kept.wave_lanes == 64;
-    compare(options, one, kept.seed, device, tally);
+    compare(options, with(arguments, kept), kept.seed, device, tally);
   }
   const u32 wanted = arguments.seeds.empty() ? arguments.programs : 0;
   for (u64 seed = arguments.seed; tally.programs < wanted; ++seed) {

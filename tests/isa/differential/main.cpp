@@ -14,7 +14,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "tests/isa/differential/device.h"
+#include "tests/isa/differential/arguments.h"
 #include "tests/isa/differential/generator.h"
 #include "tests/isa/differential/gpu_unit.h"
 
@@ -100,14 +100,8 @@ RunReport run_on(Device& device, GpuUnit& unit, const std::string& kernel, Memor
                      .arguments = {in_va, uni_va, out_va, sum_va}, .mode = mode, .seed = seed});
 }
 
-struct Arguments {
-  u64 seed = 1;
-  u32 programs = 200;
-  std::string levels = "0123";
-  bool wave64 = false;
-  std::string flags;               // for the gfx1151 side
+struct BatchArguments : Arguments {
   u32 shown = 3;
-  std::string seeds;               // seeds.txt
 };
 
 struct Tally { u32 compared = 0, different = 0, faults = 0; };
@@ -140,8 +134,10 @@ u32 canary(GpuUnit& unit, Device& gpu, const std::vector<Program>& programs, con
   return noticed;
 }
 
-Tally compare_batch(const Options& options, const Arguments& arguments, const std::vector<Program>& programs, Device& gpu,
-                    bool with_canary) {
+enum class Canary { without, with };
+
+Tally compare_batch(const Options& options, const BatchArguments& arguments, const std::vector<Program>& programs,
+                    Device& gpu, Canary canary_wanted) {
   Tally tally;
   std::vector<Memory> expected;
   {
@@ -168,7 +164,7 @@ Tally compare_batch(const Options& options, const Arguments& arguments, const st
         break;
       }
     }
-    if (with_canary && level == arguments.levels.back()) {
+    if (canary_wanted == Canary::with && level == arguments.levels.back()) {
       const u32 noticed = canary(unit, gpu, programs, expected);
       std::printf("canary: xor turned into or in the machine code, noticed in %u of %zu programs\n", noticed,
                   programs.size());
@@ -178,36 +174,26 @@ Tally compare_batch(const Options& options, const Arguments& arguments, const st
   return tally;
 }
 
-Arguments parse(int argc, char** argv) {
-  Arguments arguments;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    const auto value = [&] { return i + 1 < argc ? argv[++i] : "0"; };
-    if (word == "--seed") arguments.seed = std::strtoull(value(), nullptr, 0);
-    else if (word == "--programs") arguments.programs = u32(std::atoi(value()));
-    else if (word == "--levels") arguments.levels = value();
-    else if (word == "--wave64") arguments.wave64 = true;
-    else if (word == "--flags") arguments.flags = value();
-    else if (word == "--seeds") arguments.seeds = value();
-    else if (word == "--shown") arguments.shown = u32(std::atoi(value()));
-    else if (word == "--show") {
-      std::printf("%s", unit_for_gpu({generate(std::strtoull(value(), nullptr, 0), "p")}).c_str());
-      std::exit(0);
-    }
-  }
-  return arguments;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  Arguments arguments = parse(argc, argv);
+  CLI::App app{"random programs on gfx1151 against x86"};
+  BatchArguments arguments;
+  arguments.programs = 200;
+  u64 show = 0;
+  add_options(app, arguments);
+  app.add_option("--shown", arguments.shown, "differences that are printed")->capture_default_str();
+  const CLI::Option* only_show = app.add_option("--show", show, "print the program of this seed and end");
+  CLI11_PARSE(app, argc, argv);
+  if (*only_show) {
+    std::printf("%s", unit_for_gpu({generate(show, "p")}).c_str());
+    return 0;
+  }
   char directory[] = "/tmp/amlm-differential-XXXXXX";
   check(mkdtemp(directory), "a temporary directory");
   const Options options{.directory = directory, .includes = "-include " AMLM_PRELUDE " -include " AMLM_EXCHANGE,
                         .clang = AMLM_CLANG, .lld = AMLM_LLD};
-  std::printf("differential: seed %llu, %u programs, levels %s%s\n", static_cast<unsigned long long>(arguments.seed),
-              arguments.programs, arguments.levels.c_str(), arguments.wave64 ? ", wave64" : "");
+  arguments.say("differential");
   Device gpu;
   Tally total;
   const auto count = [&](const Tally& tally) {
@@ -216,17 +202,14 @@ int main(int argc, char** argv) {
     total.faults += tally.faults;
   };
   for (const KeptSeed& kept : kept_seeds(arguments.seeds, "differential")) {
-    Arguments one = arguments;
-    one.levels = kept.levels;
-    one.wave64 = kept.wave_lanes == 64;
-    count(compare_batch(options, one, {generate(kept.seed, "kept")}, gpu, false));
+    count(compare_batch(options, with(arguments, kept), {generate(kept.seed, "kept")}, gpu, Canary::without));
   }
   if (!arguments.seeds.empty()) arguments.programs = 0;
   for (u32 done = 0; done < arguments.programs; done += batch_programs) {
     std::vector<Program> programs;
     for (u32 i = done; i < std::min(done + batch_programs, arguments.programs); ++i)
       programs.push_back(generate(arguments.seed * 100000 + i, fmt::format("p{}", i)));
-    count(compare_batch(options, arguments, programs, gpu, done == 0));
+    count(compare_batch(options, arguments, programs, gpu, done == 0 ? Canary::with : Canary::without));
   }
   run_command(fmt::format("rm -r {}", directory));
   std::printf("differential: %u runs compared, %u different, %u of them faults\n", total.compared, total.different,
