@@ -23,6 +23,8 @@ u32 sqrt_f32(u32 x);
 void exp2_f32(const u32* x, u32* out);
 void rcp_f32(const u32* x, u32* out);
 void rsq_f32(const u32* x, u32* out);
+void exp2_f32_wide(const u32* x, u32* out);   // for hosts with AVX-512: silicon_trans_wide.cpp
+void rcp_f32_wide(const u32* x, u32* out);
 
 // x in turns. `denormals`: MODE's f32 denormal field (bit 0 keeps inputs, bit 1 keeps outputs).
 u32 sin_f32(u32 x, u32 denormals);

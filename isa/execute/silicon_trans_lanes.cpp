@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 
+#include "isa/execute/host_vectors.h"
 #include "isa/execute/silicon_coefficients.h"
 #include "isa/execute/silicon_trans.h"
 
@@ -45,7 +46,7 @@ inline __attribute__((always_inline)) u64 product_24(u64 product) {
   return product >> 47 != 0 ? high : low;
 }
 
-AMLM_CLONES void exp2_polynomial(const Segments& c, const u32* fraction, u32* significand) {
+void exp2_polynomial(const Segments& c, const u32* fraction, u32* significand) {
   for (int i = 0; i < lanes; i++) {
     const u32 f = fraction[i], coordinate = f >> 6;
     const u64 product = u64(c.linear[i]) * f;
@@ -64,7 +65,7 @@ inline __attribute__((always_inline)) u64 higher(u32 quadratic, u32 cubic, u32 f
   return product_24(u64(inner) * square);
 }
 
-AMLM_CLONES void rcp_polynomial(const Segments& c, const u32* fraction, u32* significand) {
+void rcp_polynomial(const Segments& c, const u32* fraction, u32* significand) {
   for (int i = 0; i < lanes; i++) {
     const u32 f = fraction[i];
     const u64 product = u64(c.linear[i]) * f;
@@ -83,9 +84,7 @@ AMLM_CLONES void rsq_polynomial(const Segments& c, const u32* fraction, const u3
   }
 }
 
-}  // namespace
-
-void exp2_f32(const u32* x, u32* out) {
+void exp2_f32_plain(const u32* x, u32* out) {
   alignas(64) u32 index[lanes], fraction[lanes], base[lanes], significand[lanes], rare[lanes];
   u32 any = 0;
   for (int i = 0; i < lanes; i++) {
@@ -114,7 +113,7 @@ void exp2_f32(const u32* x, u32* out) {
   std::memcpy(out, result, sizeof result);
 }
 
-void rcp_f32(const u32* x, u32* out) {
+void rcp_f32_plain(const u32* x, u32* out) {
   alignas(64) u32 index[lanes], fraction[lanes], significand[lanes], rare[lanes], result[lanes];
   u32 any = 0;
   for (int i = 0; i < lanes; i++) {
@@ -136,6 +135,18 @@ void rcp_f32(const u32* x, u32* out) {
       if (rare[i] != 0) result[i] = rcp_f32(x[i]);
   std::memcpy(out, result, sizeof result);
 }
+
+#if defined(__x86_64__)
+const auto exp2_of_lanes = has_avx512() ? exp2_f32_wide : exp2_f32_plain;
+const auto rcp_of_lanes = has_avx512() ? rcp_f32_wide : rcp_f32_plain;
+#else
+constexpr auto exp2_of_lanes = exp2_f32_plain, rcp_of_lanes = rcp_f32_plain;
+#endif
+
+}  // namespace
+
+void exp2_f32(const u32* x, u32* out) { exp2_of_lanes(x, out); }
+void rcp_f32(const u32* x, u32* out) { rcp_of_lanes(x, out); }
 
 void rsq_f32(const u32* x, u32* out) {
   alignas(64) u32 index[lanes], fraction[lanes], linear[lanes], significand[lanes], rare[lanes], result[lanes];

@@ -112,6 +112,7 @@ void whole_vector(Wave& wave, const Step& step) {
   Lanes source;
   LaneBuffer buffer, result;
   fetch_plain<f32>(wave, step, step.in.src[0], source, buffer);
+  if (wave.exec() == ~0u) return lanes(source.low, wave.vgpr(step.in.dst.vgpr()));
   lanes(source.low, result.low);
   write_lanes(wave.vgpr(step.in.dst.vgpr()), result.low, wave.exec());
 }
