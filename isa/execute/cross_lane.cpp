@@ -1,6 +1,7 @@
 // Instructions whose lanes read other lanes, or that name registers by M0: read and write lane, permlane, swaps,
 // relative moves. (Any VOP1, VOP2, VOPC with DPP is cross-lane too: lanes.cpp.)
 #include "isa/execute/alu.h"
+#include "isa/execute/lanes_wide.h"
 
 namespace amlm::isa {
 namespace {
@@ -49,6 +50,26 @@ void v_permlane16(Wave& wave, const Step& step) {
   }
   write_lanes(wave.vgpr(in.dst.vgpr()), result, write);
 }
+
+#if defined(__x86_64__)
+// All lanes on: none reads one that is off.
+template <u32 other_row>
+AMLM_AVX512 void v_permlane16_wide(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  if (wave.exec() != ~0u || !in.src[0].is_vgpr()) return v_permlane16<other_row>(wave, step);
+  const u32* from = wave.vgpr(in.src[0].vgpr());
+  const __m512i first = _mm512_set1_epi32(i32(wave.scalar(in.src[1].code, in)));
+  const __m512i nibbles = _mm512_mask_set1_epi32(first, 0xff00, i32(wave.scalar(in.src[2].code, in)));
+  const __m512i down = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
+  const __m512i lane = _mm512_srlv_epi32(nibbles, down);   // the permutation looks at the low four bits only
+  const __m512i low = _mm512_permutexvar_epi32(lane, _mm512_loadu_si512(from + other_row));
+  const __m512i high = _mm512_permutexvar_epi32(lane, _mm512_loadu_si512(from + (16 ^ other_row)));
+  write_wide(wave.vgpr(in.dst.vgpr()), ~0u, low, high);
+}
+#define PERMLANE(other_row) v_permlane16<other_row>, v_permlane16_wide<other_row>
+#else
+#define PERMLANE(other_row) v_permlane16<other_row>
+#endif
 
 // Exchanges the halves of a wave64; does nothing in wave32.
 void v_permlane64_b32(Wave& wave, const Step& step) {
@@ -124,8 +145,8 @@ constexpr Binding bindings[] = {
     {Opcode::v_readfirstlane_b32, v_readfirstlane_b32},
     {Opcode::v_readlane_b32, v_readlane_b32},
     {Opcode::v_writelane_b32, v_writelane_b32},
-    {Opcode::v_permlane16_b32, v_permlane16<0>},
-    {Opcode::v_permlanex16_b32, v_permlane16<16>},
+    {Opcode::v_permlane16_b32, PERMLANE(0)},
+    {Opcode::v_permlanex16_b32, PERMLANE(16)},
     {Opcode::v_permlane64_b32, v_permlane64_b32},
     {Opcode::v_swap_b32, v_swap_b32},
     {Opcode::v_swap_b16, v_swap_b16},
@@ -135,6 +156,7 @@ constexpr Binding bindings[] = {
     {Opcode::v_movrelsd_b32, v_movrel<Moves::both>},
     {Opcode::v_movrelsd_2_b32, v_movrel<Moves::both_apart>},
 };
+#undef PERMLANE
 
 }  // namespace
 

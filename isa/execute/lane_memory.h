@@ -103,7 +103,7 @@ AMLM_LANES Rows load_rows(const u8* base, __m512i offset, __mmask16 lanes) {
 }
 
 AMLM_LANES void put_rows(const Rows& rows, u32* registers, __mmask16 lanes) {
-  for (u32 i = 0; i < 4; ++i) _mm512_mask_store_epi32(registers + i * half_lanes, lanes, rows.row[i]);
+  for (u32 i = 0; i < 4; ++i) _mm512_mask_storeu_epi32(registers + i * half_lanes, lanes, rows.row[i]);
 }
 
 AMLM_LANES void load_128(const u8* base, const u32* offset, u32 mask, u32* registers) {
@@ -121,7 +121,7 @@ AMLM_LANES void load_128(const u8* base, const u32* offset, u32 mask, u32* regis
 
 AMLM_LANES void store_128(u8* base, const u32* at, __mmask16 lanes, const u32* registers) {
   Rows rows;
-  for (u32 i = 0; i < 4; ++i) rows.row[i] = _mm512_load_si512(registers + i * half_lanes);
+  for (u32 i = 0; i < 4; ++i) rows.row[i] = _mm512_loadu_si512(registers + i * half_lanes);
   if (four_by_four(_mm512_loadu_si512(at), lanes)) {
     const Parts parts = adjacent_parts(rows);
     for (u32 i = 0; i < 4; ++i) _mm512_storeu_si512(base + at[4 * i], parts.part[i]);
@@ -140,14 +140,14 @@ AMLM_LANES void store_128(u8* base, const u32* at, __mmask16 lanes, const u32* r
 AMLM_LANES void load_row_64(const u8* base, u32* registers) {
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   const __m512i first = _mm512_loadu_si512(base), second = _mm512_loadu_si512(base + 64);
-  _mm512_store_si512(registers, _mm512_permutex2var_epi32(first, even, second));
-  _mm512_store_si512(registers + half_lanes,
+  _mm512_storeu_si512(registers, _mm512_permutex2var_epi32(first, even, second));
+  _mm512_storeu_si512(registers + half_lanes,
                      _mm512_permutex2var_epi32(first, _mm512_add_epi32(even, _mm512_set1_epi32(1)), second));
 }
 AMLM_LANES __m512i lanes_of_64(const u32* registers, u32 first) {   // eight lanes
   const __m512i index = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  return _mm512_permutex2var_epi32(_mm512_load_si512(registers), _mm512_add_epi32(index, _mm512_set1_epi32(i32(first))),
-                                   _mm512_load_si512(registers + half_lanes));
+  return _mm512_permutex2var_epi32(_mm512_loadu_si512(registers), _mm512_add_epi32(index, _mm512_set1_epi32(i32(first))),
+                                   _mm512_loadu_si512(registers + half_lanes));
 }
 AMLM_LANES void store_64(u8* base, const u32* at, __mmask16 lanes, const u32* registers) {
   if (lanes == 0xffff && in_a_row<8>(_mm512_loadu_si512(at), lanes)) {
@@ -173,7 +173,7 @@ AMLM_LANES void load_lanes(const u8* base, const u32* offset, u32 mask, u32* reg
     if constexpr (shape.bytes == 4) {
       if (lane_memory::in_a_row<4>(at, lanes)) {
         const __m512i loaded = _mm512_maskz_loadu_epi32(lanes, base + offset[first]);
-        _mm512_mask_store_epi32(registers + first, lanes, loaded);
+        _mm512_mask_storeu_epi32(registers + first, lanes, loaded);
         continue;
       }
     } else if constexpr (shape.bytes == 8) {
@@ -201,7 +201,7 @@ AMLM_LANES void store_lanes(u8* base, const u32* offset, u32 mask, const u32* re
     } else {
       if constexpr (shape.bytes == 4) {
         if (lane_memory::in_a_row<4>(_mm512_loadu_si512(at), lanes)) {
-          _mm512_mask_storeu_epi32(base + at[0], lanes, _mm512_load_si512(registers + first));
+          _mm512_mask_storeu_epi32(base + at[0], lanes, _mm512_loadu_si512(registers + first));
           continue;
         }
       }

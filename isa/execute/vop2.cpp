@@ -1,6 +1,7 @@
 // VOP2: two sources; and the halves of VOPD, which are the same operations.
 #include "isa/execute/alu.h"
 #include "isa/execute/arithmetic.h"
+#include "isa/execute/lanes_wide.h"
 #include "isa/execute/silicon_dot.h"
 
 namespace amlm::isa {
@@ -105,6 +106,11 @@ void v_dot2acc_f32_f16(Wave& wave, const Step& step) {
 
 #define BIND(name) {Opcode::name, vector_op<op::name>}
 #define WIDE(name) {Opcode::name, vector_op<op::name>, vector_wide<op::name>}
+#if defined(__x86_64__)
+#define EXTREME(name, extreme) {Opcode::name, vector_op<op::name>, extreme_wide<Extreme::extreme, 2, vector_op<op::name>>}
+#else
+#define EXTREME(name, extreme) BIND(name)
+#endif
 #define SATURATING(name) {Opcode::v_##name, vector_op<op::v_##name, Last::source, op::sat_##name>, \
                           vector_wide<op::v_##name, Last::source, op::sat_##name>}
 #define ACCUMULATE(name) {Opcode::name, vector_op<op::name, Last::destination>, vector_wide<op::name, Last::destination>}
@@ -113,7 +119,8 @@ constexpr Binding bindings[] = {
     BIND(v_mul_dx9_zero_f32), ACCUMULATE(v_fmac_dx9_zero_f32), ACCUMULATE(v_fmac_f32),
     {Opcode::v_fmamk_f32, vector_op<op::v_fmac_f32>, vector_wide<op::v_fmac_f32>},
     {Opcode::v_fmaak_f32, vector_op<op::v_fmac_f32>, vector_wide<op::v_fmac_f32>},
-    WIDE(v_min_f32), WIDE(v_max_f32), SATURATING(mul_i32_i24), BIND(v_mul_hi_i32_i24), SATURATING(mul_u32_u24),
+    EXTREME(v_min_f32, minimum), EXTREME(v_max_f32, maximum),
+    SATURATING(mul_i32_i24), BIND(v_mul_hi_i32_i24), SATURATING(mul_u32_u24),
     BIND(v_mul_hi_u32_u24), WIDE(v_min_i32), WIDE(v_max_i32), WIDE(v_min_u32), WIDE(v_max_u32), WIDE(v_lshlrev_b32),
     WIDE(v_lshrrev_b32), WIDE(v_ashrrev_i32), WIDE(v_and_b32), WIDE(v_or_b32), WIDE(v_xor_b32), BIND(v_xnor_b32),
     SATURATING(add_nc_u32), SATURATING(sub_nc_u32), SATURATING(subrev_nc_u32), SATURATING(add_co_ci_u32),
@@ -125,6 +132,7 @@ constexpr Binding bindings[] = {
 };
 #undef BIND
 #undef WIDE
+#undef EXTREME
 #undef SATURATING
 #undef ACCUMULATE
 

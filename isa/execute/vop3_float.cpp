@@ -1,6 +1,7 @@
 // VOP3 floating point: fused multiply-add, three-operand minimum and maximum, division steps, f64.
 #include "isa/execute/alu.h"
 #include "isa/execute/arithmetic.h"
+#include "isa/execute/lanes_wide.h"
 #include "isa/execute/silicon_dot.h"
 
 namespace amlm::isa {
@@ -171,9 +172,15 @@ Half v_div_fixup_f16(Half a, Half b, Half c) {
 
 #define BIND(name) {Opcode::name, vector_op<op::name>}
 #define WIDE(name) {Opcode::name, vector_op<op::name>, vector_wide<op::name>}
+#if defined(__x86_64__)
+#define EXTREME(name, extreme) {Opcode::name, vector_op<op::name>, extreme_wide<Extreme::extreme, 3, vector_op<op::name>>}
+#else
+#define EXTREME(name, extreme) BIND(name)
+#endif
 constexpr Binding bindings[] = {
     BIND(v_fma_dx9_zero_f32), WIDE(v_fma_f32), BIND(v_fma_f64), BIND(v_fma_f16), BIND(v_add_f64), BIND(v_mul_f64),
-    BIND(v_min_f64), BIND(v_max_f64), WIDE(v_min3_f32), WIDE(v_max3_f32), WIDE(v_maxmin_f32), WIDE(v_minmax_f32),
+    BIND(v_min_f64), BIND(v_max_f64), EXTREME(v_min3_f32, minimum),
+    EXTREME(v_max3_f32, maximum), WIDE(v_maxmin_f32), WIDE(v_minmax_f32),
     WIDE(v_med3_f32), BIND(v_min3_f16), BIND(v_max3_f16), BIND(v_maxmin_f16), BIND(v_minmax_f16), BIND(v_med3_f16),
     BIND(v_ldexp_f32), BIND(v_ldexp_f64), BIND(v_cvt_pk_i16_f32), BIND(v_cvt_pk_u16_f32), BIND(v_dot2_f16_f16),
     BIND(v_cvt_pk_norm_i16_f32), BIND(v_cvt_pk_norm_u16_f32), BIND(v_cvt_pk_norm_i16_f16),
@@ -183,6 +190,7 @@ constexpr Binding bindings[] = {
 };
 #undef BIND
 #undef WIDE
+#undef EXTREME
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // VOP3 integer and bit instructions.
 #include "isa/execute/alu.h"
 #include "isa/execute/arithmetic.h"
+#include "isa/execute/lanes_wide.h"
 
 namespace amlm::isa {
 namespace {
@@ -185,26 +186,28 @@ i64 v_ashrrev_i64(u32 a, i64 b) { return b >> (a & 63); }
 
 }  // namespace op
 
-// With one selector for all lanes each result byte is one shift, the same everywhere.
-void v_perm_b32(Wave& wave, const Step& step) {
-  const Instruction& in = step.in;
-  if (!step.plain || in.src[2].is_vgpr()) return vector_op<op::v_perm_b32>(wave, step);
-  const u32 selector = wave.scalar(in.src[2].code, in);
-  if ((selector & 0xf8f8f8f8) != 0) return vector_op<op::v_perm_b32>(wave, step);
-  Lanes sources[2];
-  LaneBuffer buffers[2];
-  fetch_plain<u32>(wave, step, in.src[0], sources[0], buffers[0]);
-  fetch_plain<u32>(wave, step, in.src[1], sources[1], buffers[1]);
-  const auto from = [&](u32 byte) { return (selector >> (8 * byte) & 4) != 0 ? sources[0].low : sources[1].low; };
-  const auto down = [&](u32 byte) { return 8 * (selector >> (8 * byte) & 3); };
-  const u32 *first = from(0), *second = from(1), *third = from(2), *fourth = from(3);
-  const u32 down0 = down(0), down1 = down(1), down2 = down(2), down3 = down(3);
-  alignas(64) u32 result[half_lanes];
-  for (u32 i = 0; i < half_lanes; i++)
-    result[i] = (first[i] >> down0 & 0xff) | (second[i] >> down1 & 0xff) << 8 | (third[i] >> down2 & 0xff) << 16 |
-                fourth[i] >> down3 << 24;
-  write_lanes(wave.vgpr(in.dst.vgpr()), result, wave.exec());
+#if defined(__x86_64__)
+// Selectors of 0 to 7 only: each byte of the result from one source or the other.
+AMLM_AVX512 void v_perm_b32_wide(Wave& wave, const Step& step) {
+  if (!step.plain) return vector_op<op::v_perm_b32>(wave, step);
+  const WideSource a = wide_source(wave, step.in, 0), b = wide_source(wave, step.in, 1),
+                   select = wide_source(wave, step.in, 2);
+  const __m512i place = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+  __m512i result[2];
+  for (u32 i = 0; i < 2; i++) {
+    const __m512i selector = select.at(16 * i);
+    if (_mm512_test_epi32_mask(selector, _mm512_set1_epi32(i32(0xf8f8f8f8))) != 0)
+      return vector_op<op::v_perm_b32>(wave, step);
+    const __mmask64 from_a = _mm512_test_epi8_mask(selector, _mm512_set1_epi8(4));
+    const __m512i byte = _mm512_add_epi32(_mm512_and_epi32(selector, _mm512_set1_epi8(3)), place);
+    result[i] = _mm512_mask_shuffle_epi8(_mm512_shuffle_epi8(b.at(16 * i), byte), from_a, a.at(16 * i), byte);
+  }
+  write_wide(wave.vgpr(step.in.dst.vgpr()), wave.exec(), result[0], result[1]);
 }
+constexpr Binding perm{Opcode::v_perm_b32, vector_op<op::v_perm_b32>, v_perm_b32_wide};
+#else
+constexpr Binding perm{Opcode::v_perm_b32, vector_op<op::v_perm_b32>};
+#endif
 
 // Four sums of 32 bits: the reference against four bytes from each of the first four.
 void v_mqsad_u32_u8(Wave& wave, const Step& step) {
@@ -238,7 +241,7 @@ constexpr Binding bindings[] = {
     {Opcode::v_qsad_pk_u16_u8, vector_op<op::v_qsad_pk_u16_u8, Last::source, op::sat_qsad<op::byte_distances>>},
     {Opcode::v_mqsad_pk_u16_u8, vector_op<op::v_mqsad_pk_u16_u8, Last::source, op::sat_qsad<op::masked_distances>>},
     WIDE(v_xor3_b32),
-    {Opcode::v_perm_b32, v_perm_b32}, {Opcode::v_mqsad_u32_u8, v_mqsad_u32_u8},
+    perm, {Opcode::v_mqsad_u32_u8, v_mqsad_u32_u8},
     WIDE(v_xad_u32), WIDE(v_lshl_add_u32), WIDE(v_add_lshl_u32), WIDE(v_add3_u32), WIDE(v_lshl_or_b32),
     WIDE(v_and_or_b32), WIDE(v_or3_b32), BIND(v_cndmask_b16), SATURATING(mad_u16), SATURATING(mad_i16),
     SATURATING(mad_u32_u16), SATURATING(mad_i32_i16), SATURATING(add_nc_u16), SATURATING(sub_nc_u16),

@@ -295,7 +295,7 @@ struct MixSource {
   u32 keep, flip;
 };
 
-MixSource mix_source_of(Wave& wave, const Instruction& in, u32 k) {
+AMLM_INLINE MixSource mix_source_of(Wave& wave, const Instruction& in, u32 k) {
   const Operand& operand = in.src[k];
   const bool half = (in.opsel_hi >> k & 1) != 0;
   MixSource source{.lanes = operand.is_vgpr() ? wave.vgpr(operand.vgpr()) : nullptr,

@@ -388,19 +388,6 @@ TEST_CASE("omod and clamp") {
   CHECK(bench.v(3) == 0);               // -0 becomes +0
 }
 
-TEST_CASE("v_perm with a scalar selector equals one with a vector") {
-  Bench bench;
-  std::mt19937 random(12);
-  for (int round = 0; round < 300; round++) {
-    const u32 selector = random() & (round % 2 == 0 ? 0x07070707 : 0x0f0f0f0f);
-    bench.s(4) = selector;
-    bench.fill(2, selector);
-    for (u32 lane = 0; lane < 32; lane++) bench.v(0, lane) = random(), bench.v(1, lane) = random();
-    bench.run("v_perm_b32 v3, v0, v1, s4\nv_perm_b32 v4, v0, v1, v2");
-    for (u32 lane = 0; lane < 32; lane++) REQUIRE(bench.v(3, lane) == bench.v(4, lane));
-  }
-}
-
 TEST_CASE("scalar unit: results and SCC") {
   Bench bench;
   struct Expected {
