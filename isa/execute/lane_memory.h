@@ -89,15 +89,14 @@ AMLM_LANES __m512i load_spread(const u8* base, const u32* at) {
 }
 
 // Offsets of lanes that are off become 0: as good as any other.
-AMLM_LANES Rows load_rows(const u8* base, __m512i offset, __mmask16 lanes) {
-  alignas(64) u32 at[16];
-  const __m512i active = _mm512_maskz_mov_epi32(lanes, offset);
-  _mm512_store_si512(at, active);
+AMLM_LANES Rows load_rows(const u8* base, const u32* offset, __mmask16 lanes) {
   Parts parts;
-  if (four_by_four(active, lanes)) {
-    for (u32 i = 0; i < 4; ++i) parts.part[i] = _mm512_loadu_si512(base + at[4 * i]);
+  if (four_by_four(_mm512_loadu_si512(offset), lanes)) {
+    for (u32 i = 0; i < 4; ++i) parts.part[i] = _mm512_loadu_si512(base + offset[4 * i]);
     return rows_of_adjacent(parts);
   }
+  alignas(64) u32 at[16];
+  _mm512_store_si512(at, _mm512_maskz_loadu_epi32(lanes, offset));
   for (u32 i = 0; i < 4; ++i) parts.part[i] = load_spread(base, at + i);
   return rows_of_spread(parts);
 }
@@ -107,16 +106,16 @@ AMLM_LANES void put_rows(const Rows& rows, u32* registers, __mmask16 lanes) {
 }
 
 AMLM_LANES void load_128(const u8* base, const u32* offset, u32 mask, u32* registers) {
-  const __m512i low = _mm512_loadu_si512(offset), high = _mm512_loadu_si512(offset + 16);
   const __mmask16 low_lanes = __mmask16(mask), high_lanes = __mmask16(mask >> 16);
-  if (mask == ~0u && _mm512_cmpneq_epi32_mask(low, high) == 0) {   // operands of WMMA: the same again
-    const Rows rows = load_rows(base, low, low_lanes);
+  const __mmask16 unlike = _mm512_cmpneq_epi32_mask(_mm512_loadu_si512(offset), _mm512_loadu_si512(offset + 16));
+  if (mask == ~0u && unlike == 0) {   // operands of WMMA: the same again
+    const Rows rows = load_rows(base, offset, low_lanes);
     put_rows(rows, registers, low_lanes);
     put_rows(rows, registers + 16, low_lanes);
     return;
   }
-  if (low_lanes != 0) put_rows(load_rows(base, low, low_lanes), registers, low_lanes);
-  if (high_lanes != 0) put_rows(load_rows(base, high, high_lanes), registers + 16, high_lanes);
+  if (low_lanes != 0) put_rows(load_rows(base, offset, low_lanes), registers, low_lanes);
+  if (high_lanes != 0) put_rows(load_rows(base, offset + 16, high_lanes), registers + 16, high_lanes);
 }
 
 AMLM_LANES void store_128(u8* base, const u32* at, __mmask16 lanes, const u32* registers) {

@@ -309,12 +309,14 @@ AMLM_INLINE MixSource mix_source_of(Wave& wave, const Instruction& in, u32 k) {
   return source;
 }
 
+template <bool signs>
 AMLM_AVX512 AMLM_INLINE __m512 mix_lanes(const MixSource& source, u32 lane) {
   __m512i bits = source.lanes != nullptr ? _mm512_loadu_si512(source.lanes + lane) : _mm512_set1_epi32(i32(source.constant));
   if (source.half) {
     if (source.high) bits = _mm512_srli_epi32(bits, 16);
     bits = _mm512_castps_si512(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(bits)));
   }
+  if (!signs) return _mm512_castsi512_ps(bits);
   const __m512i kept = _mm512_and_epi32(bits, _mm512_set1_epi32(i32(source.keep)));
   return _mm512_castsi512_ps(_mm512_xor_epi32(kept, _mm512_set1_epi32(i32(source.flip))));
 }
@@ -322,14 +324,14 @@ AMLM_AVX512 AMLM_INLINE __m512 mix_lanes(const MixSource& source, u32 lane) {
 enum class MixResult : u8 { f32, low, high };
 
 // False: a result is NaN, and nothing was written.
-template <MixResult kind>
+template <MixResult kind, bool signs>
 AMLM_AVX512 bool fma_mix_wide(Wave& wave, const Instruction& in) {
   constexpr int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC, up = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC,
                 cut = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
   const MixSource a = mix_source_of(wave, in, 0), b = mix_source_of(wave, in, 1), c = mix_source_of(wave, in, 2);
   __m512i result[2];
   for (u32 i = 0; i < 2; i++) {
-    const __m512 x = mix_lanes(a, 16 * i), y = mix_lanes(b, 16 * i), z = mix_lanes(c, 16 * i);
+    const __m512 x = mix_lanes<signs>(a, 16 * i), y = mix_lanes<signs>(b, 16 * i), z = mix_lanes<signs>(c, 16 * i);
     const __m512 sum = kind == MixResult::f32 ? _mm512_fmadd_ps(x, y, z) : _mm512_fmadd_round_ps(x, y, z, cut);
     if (_mm512_cmp_ps_mask(sum, sum, _CMP_UNORD_Q) != 0) return false;
     result[i] = _mm512_castps_si512(sum);
@@ -357,7 +359,9 @@ template <MixResult kind, Handler other>
 void v_fma_mix_wide(Wave& wave, const Step& step) {
   constexpr u32 fields = mode_f32_fields | mode_f16_f64_fields, usual = mode_f32_usual | mode_f16_f64_usual;
   const bool fast = (wave.mode & fields) == usual && step.in.omod == 0 && !step.in.clamp;
-  if (!fast || !fma_mix_wide<kind>(wave, step.in)) other(wave, step);
+  const bool signs = (step.in.neg | step.in.neg_hi) != 0;
+  if (fast && (signs ? fma_mix_wide<kind, true>(wave, step.in) : fma_mix_wide<kind, false>(wave, step.in))) return;
+  other(wave, step);
 }
 
 #else
