@@ -53,6 +53,7 @@ struct Instruction {
   Operand dst;                        // VDST, SDST; stores have none
   Operand sdst;                       // second scalar result (VOP3SD carry, VOP3 compare uses dst)
   std::array<Operand, 4> src;         // in the row's order; memory: see isa/tables.h
+  i32 offset = 0;                     // SIMM16 (sign as the row says), memory immediate, branch distance in dwords
   u32 literal = 0;                    // value of code 255, when has_literal
   bool has_literal = false;
   u8 neg = 0, abs = 0;                // VOP3, DPP16; for VOP3P `neg` is NEG_LO
@@ -66,8 +67,7 @@ struct Instruction {
   u32 dpp8_select = 0;                // DPP8: 24 bits
   u8 row_mask = 0xf, bank_mask = 0xf;
   bool fetch_inactive = false, bound_ctrl = false;
-  // Scalar immediates and memory
-  i32 offset = 0;                     // SIMM16 (sign as the row says), memory immediate, branch distance in dwords
+  // Memory
   u8 offset1 = 0;                     // DS 2ADDR second offset (offset holds the first)
   bool glc = false, slc = false, dlc = false, gds = false;
   bool offen = false, idxen = false, tfe = false, sve = false;

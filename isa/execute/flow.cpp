@@ -148,6 +148,19 @@ void denorm_mode(Wave& wave, const Step& step) {
 
 }  // namespace
 
+bool leaves_line(const Instruction& in) {
+  using enum Opcode;
+  const Flow flow = flow_of(in);
+  return !flow.falls_through || flow.has_target || in.opcode == s_barrier || in.opcode == s_getpc_b64 ||
+         in.opcode == s_swappc_b64;
+}
+
+bool is_idle(const Step& step) {
+  for (const Handler handler : {nothing, waitcnt, wait_idle, waitcnt_vscnt, waitcnt_vmcnt, waitcnt_lgkmcnt, waitcnt_depctr})
+    if (step.handler == handler) return true;
+  return false;
+}
+
 Handler flow_handler_for(const Instruction& in) {
   using enum Opcode;
   switch (in.opcode) {

@@ -23,6 +23,16 @@ void run_halves(Wave& wave, const Step& step) {
   low = result;
 }
 
+// The steps of a block but its last. False: the wave faulted, at wave.step.
+bool run_work(Wave& wave, const Block& block) {
+  for (const Step* step : block.work) {
+    wave.step = step;
+    step->handler(wave, *step);
+    if (wave.stop) [[unlikely]] return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 template <Mode mode>
@@ -33,10 +43,21 @@ void Workplace::run_wave(Wave& wave, u64 budget) {
   budget = std::min(budget, run_.options->instruction_limit - executed_[wave.index]);
   const u64 start = budget;
   while (budget) {
-    --budget;
+    const Block* block = mode == Mode::fast && !wave64 ? step->block : nullptr;
+    if (block && block->length <= budget) [[likely]] {
+      for (u32 i = 0; i < count_kinds; ++i) counts_[i] += block->counts[i];
+      budget -= block->length;
+      if (!run_work(wave, *block)) [[unlikely]] {
+        for (step = wave.step + 1; step <= block->last; ++step) --counts_[u32(step->count)], ++budget;
+        break;
+      }
+      step = block->last;
+    } else {
+      --budget;
+      ++counts_[u32(step->count)];
+    }
     wave.step = step;
     wave.pc = step->next_pc;
-    ++counts_[u32(step->count)];
     if constexpr (mode == Mode::strict) {
       if (!wave.checker->before(wave, *step)) break;
     }

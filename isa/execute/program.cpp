@@ -150,8 +150,33 @@ Program::Program(u64 entry, const AddressSpace& space) {
     if (const auto next = index.find(step.next_pc); next != index.end()) step.next = &steps_[next->second];
     if (flow.has_target) step.target = &steps_[index.at(step.next_pc + i64(step.in.offset) * 4)];
   }
+  find_blocks();
   for (Step& step : steps_)
     if (step.in.opcode == Opcode::v_wmma_f32_16x16x16_f16 && !ends_here(step)) link_wmma(step);
+}
+
+void Program::find_blocks() {
+  const u32 count = u32(steps_.size());
+  std::vector<bool> begins(count + 1);
+  begins[0] = begins[count] = true;
+  for (u32 i = 0; i < count; ++i) {
+    const Step& step = steps_[i];
+    if (step.target) begins[u32(step.target - steps_.data())] = true;
+    if (step.next != &step + 1) begins[i + 1] = true;
+    if (step.next && step.next != &step + 1) begins[u32(step.next - steps_.data())] = true;
+    if (!ends_here(step) && leaves_line(step.in)) begins[i + 1] = true;
+  }
+  blocks_.reserve(u32(std::count(begins.begin(), begins.end(), true)));   // steps point into it
+  for (u32 first = 0; first < count;) {
+    Block& block = blocks_.emplace_back();
+    steps_[first].block = &block;
+    u32 i = first;
+    for (; !begins[i + 1]; ++i)
+      if (!is_idle(steps_[i])) block.work.push_back(&steps_[i]);
+    block.last = &steps_[i];
+    block.length = i + 1 - first;
+    for (; first <= i; ++first) ++block.counts[u32(steps_[first].count)];
+  }
 }
 
 // Steps are linked forward only: the one to be told is found by its place.

@@ -13,6 +13,15 @@
 
 namespace amlm::isa {
 
+// Steps that follow each other in memory and always run one after the other: only the last may branch, end or stop at a
+// barrier. In fast mode they are counted together.
+struct Block {
+  const Step* last = nullptr;
+  u32 length = 0;                          // steps, with the last
+  std::vector<const Step*> work;           // those before the last that do anything when nobody checks
+  std::array<u64, count_kinds> counts{};   // of all
+};
+
 class Program {
  public:
   // Decodes from `entry`. What cannot be fetched or decoded becomes a step that faults when it is reached.
@@ -22,8 +31,10 @@ class Program {
 
  private:
   void link_wmma(const Step& step);
+  void find_blocks();
 
   std::vector<Step> steps_;
+  std::vector<Block> blocks_;
   std::vector<StepCheck> checks_;
 };
 
@@ -47,5 +58,9 @@ struct Flow {
   bool has_target = false;
 };
 Flow flow_of(const Instruction& in);
+// It may set the program counter, or end the wave or its turn, without a fault.
+bool leaves_line(const Instruction& in);
+// Waits and hints: without a checker they do nothing.
+bool is_idle(const Step& step);
 
 }  // namespace amlm::isa

@@ -21,6 +21,7 @@ namespace amlm::isa {
 struct Wave;
 struct Step;
 struct StepCheck;     // isa/execute/checker.h
+struct Block;        // isa/execute/program.h
 struct Group;        // isa/execute/group.h: LDS, barrier, the waves of one workgroup
 class MemoryUnit;    // isa/execute/memory_unit.h
 class WaveChecker;   // isa/execute/checker.h: strict mode only
@@ -33,12 +34,9 @@ enum class Count : u8 {
 };
 inline constexpr u32 count_kinds = 16;
 
-struct Step {
-  Instruction in;
+// What a handler looks at most often stands in the first 64 bytes, with the first fields of Instruction.
+struct alignas(64) Step {
   Handler handler = nullptr;      // never null: not-executed opcodes get one that faults by name
-  using Part = void (*)();
-  Part parts[2] = {};             // VOPD's own: what the two halves compute
-  u64 pc = 0;
   bool vector = false;            // called for each half of a wave64
   bool whole_wave = false;        // vector, but called once, with half = 0
   bool plain = false;             // no modifier, DPP, opsel, omod, clamp: sources may be read in place
@@ -47,10 +45,15 @@ struct Step {
   bool f32_result = false;
   Count count = Count::other;
   u8 scalar_result = code_null;   // SGPR that a vector step writes: each half of a wave64 its own word
+  Instruction in;
+  using Part = void (*)();
+  Part parts[2] = {};             // VOPD's own: what the two halves compute
+  u64 pc = 0;
   // The run loop's own: isa/execute/program.h.
   u64 next_pc = 0;
   const Step* next = nullptr;     // the step at next_pc
   const Step* target = nullptr;   // of a direct branch
+  const Block* block = nullptr;   // that begins here
   const StepCheck* check = nullptr;
   const Step* wmma_before = nullptr;   // of a WMMA: the one before it, with only waits between (wmma_factors.h)
 };

@@ -414,3 +414,66 @@ TEST_CASE("a wave that never ends is stopped") {
   CHECK(report.fault->kind == "endless-wave");
   CHECK(report.counters.instructions == 1000);
 }
+
+namespace {
+
+std::vector<u64> counts_of(const Counters& c) {
+  return {c.waves, c.instructions, c.valu, c.vopd, c.trans, c.wmma, c.dot, c.salu, c.smem, c.vmem_load, c.vmem_store,
+          c.atomic, c.lds, c.branch, c.wait, c.barrier, c.other, c.global_read_bytes, c.global_write_bytes, c.lds_bytes};
+}
+
+}  // namespace
+
+// Fast mode counts what stands between two branches together, and does not call waits at all.
+TEST_CASE("both modes count the same, to the end, to a fault and to the limit") {
+  const std::string body = R"(
+    s_mov_b32 s8, 0
+    v_lshlrev_b32 v1, 2, v0
+    s_clause 0x1
+    global_load_b32 v2, v1, s[6:7]
+    global_load_b32 v3, v1, s[6:7]
+  .Lloop:
+    s_waitcnt vmcnt(0)
+    v_rcp_f32 v4, v3
+    ds_store_b32 v1, v2
+    s_waitcnt lgkmcnt(0)
+    s_barrier
+    ds_load_b32 v2, v1
+    s_add_u32 s8, s8, 1
+    v_dual_mov_b32 v4, v3 :: v_dual_mov_b32 v5, v1
+    s_waitcnt lgkmcnt(0)
+    s_cmp_lt_u32 s8, 5
+    s_cbranch_scc1 .Lloop
+    s_nop 1
+    global_store_b32 v1, v2, s[4:5] offset:OFFSET
+    v_mov_b32 v6, 0
+    s_nop 1)";
+  std::vector<u32> in(128);
+  for (u32 i = 0; i < 128; ++i) in[i] = i;
+  for (const char* offset : {"0", "2048"}) {
+    std::string text = body;
+    text.replace(text.find("OFFSET"), 6, offset);
+    const Launch launch{.lanes = 128, .lds_bytes = 512};
+    const Outcome strict = run_body(text, in, 128, Mode::strict, launch);
+    const Outcome fast = run_body(text, in, 128, Mode::fast, launch);
+    CHECK((sentence(strict) == "") == (std::string(offset) == "0"));
+    CHECK(sentence(fast) == sentence(strict));
+    if (!fast.report.fault) CHECK(counts_of(fast.report.counters) == counts_of(strict.report.counters));
+  }
+  Machine machine;   // one wave, faults in the middle of a line; or reaches the limit there
+  const u64 code = machine.code(assemble(
+      "s_nop 0\ns_mov_b32 s4, 0\ns_mov_b32 s5, 0\n.L: v_mov_b32 v1, 0\ns_waitcnt vmcnt(0)\ns_branch .M\n"
+      ".M: v_mov_b32 v3, s4\ns_load_b32 s6, s[4:5], 0\nv_mov_b32 v2, 0\ns_nop 0\ns_branch .L"));
+  for (u64 limit = 1; limit < 12; ++limit) {
+    std::vector<u64> counts[2];
+    for (const Mode mode : {Mode::strict, Mode::fast}) {
+      machine.options = {.mode = mode, .seed = 1, .instruction_limit = limit};
+      const RunReport report = machine.run(dispatch_of({.code_va = code}));
+      REQUIRE(report.fault);
+      CHECK(report.fault->kind == (limit < 8 ? "endless-wave" : "unmapped"));
+      counts[mode == Mode::fast] = counts_of(report.counters);
+    }
+    INFO("limit " << limit);
+    CHECK(counts[0] == counts[1]);
+  }
+}
