@@ -31,7 +31,7 @@ TEST_CASE("waits of the prefill kernels", "[mutants]") {
   for (const WeightType type : {WeightType::f32, WeightType::f16, WeightType::bf16, WeightType::q8_0, WeightType::q4_0,
                                 WeightType::q4_k, WeightType::q6_k}) {
     for (const Epilogue epilogue : {Epilogue::store, Epilogue::add})
-      mutants += each_wait_counts(gemm_job(random, {type, epilogue, 40, 33, 256}));
+      mutants += each_wait_counts(gemm_job(random, {type, epilogue, 40, 65, 256}));
   }
   for (const u32 size : {32u, 64u, 96u, 128u}) mutants += each_wait_counts(attn_prefill_job(random, {1, 1, size, 40, 70}));
   mutants += each_wait_counts(rmsnorm_f16_job(random, {2, 1028}));

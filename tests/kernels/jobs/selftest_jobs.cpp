@@ -22,8 +22,8 @@ std::vector<Job> typed_jobs(Random& random, WeightType type) {
   jobs.push_back(gate_up_job(random, {type, 17, columns, Fill::typical}));
   jobs.push_back(down_job(random, {type, 35, wide, Fill::typical}));
   jobs.push_back(logits_job(random, {type, 40, columns, Fill::typical}));
-  jobs.push_back(gemm_job(random, {type, Epilogue::store, 20, 70, columns}));
-  jobs.push_back(gemm_job(random, {type, Epilogue::add, 3, 17, columns}));
+  jobs.push_back(gemm_job(random, {type, Epilogue::store, 40, 70, columns}));
+  jobs.push_back(gemm_job(random, {type, Epilogue::add, 33, 65, columns}));
   return jobs;
 }
 
