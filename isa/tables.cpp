@@ -136,7 +136,7 @@ Modifiers packed_modifiers(const OpInfo& op) {
   }
   if (op.dst[0].type == F16H8 || op.dst[0].type == BF16H8) allowed.opsel = 4;
   allowed.clamp = !float_matrix(op.dst[0].type);
-  allowed.dpp = op.src[0].type == MIX || (op.op_class == OpClass::dot && op.src[0].type == F16X2);
+  allowed.dpp = op.src[0].type == MIX || (op.op_class == OpClass::dot && (op.src[0].type == F16X2 || op.src[0].type == BF16X2));
   return allowed;
 }
 

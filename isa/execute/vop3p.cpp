@@ -93,7 +93,7 @@ const u32* merged_source(Wave& wave, const Instruction& in, const Operand& opera
 
 bool is_simple(const Wave& wave, const Instruction& in, bool floating) {
   const bool usual = !floating || (wave.mode & mode_f16_f64_fields) == mode_f16_f64_usual;
-  return usual && !in.clamp && (floating || (in.neg | in.neg_hi) == 0);
+  return usual && in.encoding == Encoding::native && !in.clamp && (floating || (in.neg | in.neg_hi) == 0);
 }
 
 // The usual mode, nothing clamped: 64 halves in their order in the registers.
@@ -140,6 +140,8 @@ __attribute__((noinline)) void packed_op(Wave& wave, const Step& step) {
   constexpr bool widened = std::is_same_v<typename S::template Arg<0>, Half>;
   constexpr bool has_saturating = !std::is_same_v<decltype(saturating), std::nullptr_t>;
   const Instruction& in = step.in;
+  // Only v_pk_fmac_f16 has the form, and it does not work on RDNA3 (Mesa, README-ISA).
+  if (in.encoding != Encoding::native) return wave.raise("undefined", "DPP on v_pk_fmac_f16");
   const bool native = in.format == Format::vop2;   // v_pk_fmac_f16: no selects
   const bool floating = info(info(in.opcode).dst[0].type).kind == Kind::packed_floating;
   if (is_simple(wave, in, floating)) return packed_simple<F, last>(wave, step, floating);
@@ -188,12 +190,20 @@ AMLM_AVX512 __attribute__((flatten)) void packed_wide(Wave& wave, const Step& st
 
 // ---- Mixed precision: each source f32, or half of a register, by OPSEL_HI and OPSEL. NEG_HI is abs. ------------------
 
-const u32* mix_source(Wave& wave, const Instruction& in, u32 k, u32* out) {
+// The first source may come through DPP, which takes lanes from `write`.
+const u32* through_dpp(Wave& wave, const Instruction& in, u32 k, const u32* from, u32* out, u32& write) {
+  if (k != 0 || in.encoding == Encoding::native) return from;
+  dpp_lanes(wave, in, from, out, write);
+  return out;
+}
+
+const u32* mix_source(Wave& wave, const Instruction& in, u32 k, u32* out, u32& write) {
   const Operand& operand = in.src[k];
   const bool half = (in.opsel_hi >> k & 1) != 0;
   const u32 keep = (in.neg_hi >> k & 1) != 0 ? 0x7fffffff : ~0u, flip = (in.neg >> k & 1) != 0 ? 0x80000000 : 0;
   const u32* from = operand.is_vgpr() ? wave.vgpr(operand.vgpr()) : out;
   if (from == out) broadcast(out, half ? scalar_half(wave, operand.code, in) : wave.scalar(operand.code, in));
+  from = through_dpp(wave, in, k, from, out, write);
   if (half) {
     select_half(from, out, (in.opsel >> k & 1) != 0, false);
     if ((wave.mode & 0x40) == 0) flush_f16(out);
@@ -247,9 +257,11 @@ void v_fma_mix_f32(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
   if (!mix_allowed(wave, in)) return;
   LaneBuffer buffers[3], result;
-  const u32* a = mix_source(wave, in, 0, buffers[0].low);
-  const u32* b = mix_source(wave, in, 1, buffers[1].low);
-  const u32* c = mix_source(wave, in, 2, buffers[2].low);
+  u32 write = wave.exec();
+  const u32* a = mix_source(wave, in, 0, buffers[0].low, write);
+  const u32* b = mix_source(wave, in, 1, buffers[1].low, write);
+  const u32* c = mix_source(wave, in, 2, buffers[2].low, write);
+  if (wave.faulted()) return;
   const HostRounding rounding(wave.mode & 3);
   for (u32 i = 0; i < half_lanes; i++)
     result.low[i] = arith::bits(arith::fma(arith::as_f32(a[i]), arith::as_f32(b[i]), arith::as_f32(c[i])));
@@ -258,7 +270,7 @@ void v_fma_mix_f32(Wave& wave, const Step& step) {
       if ((result.low[i] & 0x7f800000) == 0) result.low[i] &= 0x80000000;
   if (in.clamp)
     for (u32 i = 0; i < half_lanes; i++) result.low[i] = clamp_f32(result.low[i], (wave.mode & 0x100) != 0);
-  write_lanes(wave.vgpr(in.dst.vgpr()), result.low, wave.exec());
+  write_lanes(wave.vgpr(in.dst.vgpr()), result.low, write);
 }
 
 template <bool high>
@@ -266,21 +278,22 @@ void v_fma_mix_half(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
   if (!mix_allowed(wave, in)) return;
   LaneBuffer buffers[3], result;
-  const u32* a = mix_source(wave, in, 0, buffers[0].low);
-  const u32* b = mix_source(wave, in, 1, buffers[1].low);
-  const u32* c = mix_source(wave, in, 2, buffers[2].low);
+  u32 write = wave.exec();
+  const u32* a = mix_source(wave, in, 0, buffers[0].low, write);
+  const u32* b = mix_source(wave, in, 1, buffers[1].low, write);
+  const u32* c = mix_source(wave, in, 2, buffers[2].low, write);
+  if (wave.faulted()) return;
   const HostRounding rounding(wave.mode >> 2 & 3);
   if (fma_for_f16_near(a, b, c, result.low) != 0) fma_for_f16(a, b, c, result.low);
   narrow_halves(result.low, result.low);
   if ((wave.mode & 0x80) == 0) flush_f16(result.low);
   if (in.clamp) clamp_f16(result.low, (wave.mode & 0x100) != 0);
   u32* to = wave.vgpr(in.dst.vgpr());
-  const u32 exec = wave.exec();
   if (high) {
     for (u32 i = 0; i < half_lanes; i++)
-      to[i] = (exec >> i & 1) != 0 ? (to[i] & 0xffff) | result.low[i] << 16 : to[i];
+      to[i] = (write >> i & 1) != 0 ? (to[i] & 0xffff) | result.low[i] << 16 : to[i];
   } else {
-    write_low_halves(to, result.low, exec);
+    write_low_halves(to, result.low, write);
   }
 }
 
@@ -358,7 +371,8 @@ AMLM_AVX512 bool fma_mix_wide(Wave& wave, const Instruction& in) {
 template <MixResult kind, Handler other>
 void v_fma_mix_wide(Wave& wave, const Step& step) {
   constexpr u32 fields = mode_f32_fields | mode_f16_f64_fields, usual = mode_f32_usual | mode_f16_f64_usual;
-  const bool fast = (wave.mode & fields) == usual && step.in.omod == 0 && !step.in.clamp;
+  const Instruction& in = step.in;
+  const bool fast = (wave.mode & fields) == usual && in.omod == 0 && !in.clamp && in.encoding == Encoding::native;
   const bool signs = (step.in.neg | step.in.neg_hi) != 0;
   if (fast && (signs ? fma_mix_wide<kind, true>(wave, step.in) : fma_mix_wide<kind, false>(wave, step.in))) return;
   other(wave, step);
@@ -375,15 +389,15 @@ void v_fma_mix_wide(Wave& wave, const Step& step) { other(wave, step); }
 // ---- Dot products --------------------------------------------------------------------------------------------------
 
 template <silicon::Factor factor>
-const u32* dot_source(Wave& wave, const Instruction& in, u32 k, u32* buffer) {
+const u32* dot_source(Wave& wave, const Instruction& in, u32 k, u32* buffer, u32& write) {
   const Operand& operand = in.src[k];
   const bool low_high = (in.opsel >> k & 1) != 0, high_high = (in.opsel_hi >> k & 1) != 0;
   const u32 flip = ((in.neg >> k & 1) != 0 ? 0x8000u : 0) | ((in.neg_hi >> k & 1) != 0 ? 0x80000000u : 0);
-  if (operand.is_vgpr() && !low_high && high_high && flip == 0) return wave.vgpr(operand.vgpr());
   u32 constant = 0;
   const u32* from = nullptr;
   if (operand.is_vgpr()) {
-    from = wave.vgpr(operand.vgpr());
+    from = through_dpp(wave, in, k, wave.vgpr(operand.vgpr()), buffer, write);
+    if (!low_high && high_high && flip == 0) return from;
   } else if (factor == silicon::Factor::bf16 && operand.code >= 128 && operand.code <= 248) {
     constant = wave.scalar(operand.code, in) >> 16;   // captured on gfx1100: upper half of the f32, in both halves
     constant |= constant << 16;
@@ -402,8 +416,10 @@ void v_dot2_f32(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
   if ((in.neg_hi & 4) != 0) return wave.raise("undefined", "neg_hi of v_dot2's f32 source");
   LaneBuffer a, b, c;
-  const u32* left = dot_source<factor>(wave, in, 0, a.low);
-  const u32* right = dot_source<factor>(wave, in, 1, b.low);
+  u32 write = wave.exec();
+  const u32* left = dot_source<factor>(wave, in, 0, a.low, write);
+  const u32* right = dot_source<factor>(wave, in, 1, b.low, write);
+  if (wave.faulted()) return;
   const u32* sum = c.low;
   if (in.src[2].is_vgpr()) sum = wave.vgpr(in.src[2].vgpr());
   else broadcast(c.low, wave.scalar(in.src[2].code, in));
@@ -412,7 +428,7 @@ void v_dot2_f32(Wave& wave, const Step& step) {
     sum = c.low;
   }
   silicon::dot2_f32(factor, left, right, sum, a.high, wave.exec());   // clamp is ignored by float dot products
-  write_lanes(wave.vgpr(in.dst.vgpr()), a.high, wave.exec());
+  write_lanes(wave.vgpr(in.dst.vgpr()), a.high, write);
 }
 
 // Parts of `bits` bits; NEG[k] says that source k is signed.

@@ -66,6 +66,7 @@ const char* unknown_form(const Instruction& in) {
   if (native_family(in) && in.opsel) return "sixteen-bit-halves";
   if (in.opcode == Opcode::v_swap_b16) return "newer-forms";
   if (vop3_form && (in.opcode == Opcode::v_mov_b16 || in.opcode == Opcode::v_readfirstlane_b32)) return "newer-forms";
+  if (in.opcode == Opcode::v_dot2_f32_bf16 && in.encoding != Encoding::native) return "newer-forms";
   const bool second = in.y_opcode == Opcode::v_dual_dot2acc_f32_bf16;
   if (in.format == Format::vopd && (second || in.opcode == Opcode::v_dual_dot2acc_f32_bf16)) return "newer-forms";
   return nullptr;

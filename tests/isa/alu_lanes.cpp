@@ -197,6 +197,13 @@ TEST_CASE("dot products") {
   bench.fill(0, 0x40003f80);
   bench.run("v_dot2_f32_bf16 v4, 1.0, v0, 0");
   CHECK(bench.v(4) == 0x40400000);
+  for (u32 lane = 0; lane < 32; lane++) bench.v(0, lane) = lane % 2 != 0 ? 0x40003f80 : 0x3f803f80;
+  bench.fill(1, 0x3f803f80);
+  bench.fill(2, 0);
+  // v_dot2_f32_bf16_e64_dpp v4, v0, v1, v2 quad_perm:[1,0,3,2], which LLVM 19 cannot spell
+  bench.run(".long 0xcc1a4004, 0x1c0a02fa, 0xff00b100");
+  CHECK(bench.v(4, 0) == 0x40400000);
+  CHECK(bench.v(4, 1) == 0x40000000);
   bench.fill(0, half_of(1) | half_of(2) << 16);
   bench.fill(7, 0);
   bench.run("v_dot2acc_f32_f16 v7, 1.0, v0");

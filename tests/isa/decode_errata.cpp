@@ -46,6 +46,7 @@ constexpr Case cases[] = {
     {"graphics", {0xf8000001, 0x00000000, 0}, refused, valid},            // exp
     {"newer-forms", {0xd5820001, 0x00000102, 0}, valid, refused},         // v_readfirstlane_b32_e64
     {"newer-forms", {0xc91a0501, 0x00020703, 0}, valid, refused},         // v_dual_dot2acc_f32_bf16
+    {"newer-forms", {0xcc1a0001, 0x040e04e9, 0x00fac688}, valid, refused}, // v_dot2_f32_bf16 dpp8
     {"operand-kinds", {0xd7600001, 0x0001ff02, 0x1234}, refused, valid},  // v_readlane_b32, literal
     {"packed-dpp", {0xcc130001, 0x040c04e9, 0x00fac688}, valid, valid},     // v_dot2_f32_f16 dpp8, s2
     {"packed-dpp", {0xcc200001, 0x040c04e9, 0x00fac688}, refused, refused}, // v_fma_mix_f32 dpp8, s2
