@@ -40,6 +40,7 @@ constexpr i32 exponent_bias = 129;    // of an accumulator: f32's 127, and two b
 // Accumulators start at +0 or between 2^-54 and 2^64; then no step leaves that range but to 0 or through products,
 // whose exponents lie within -28 .. 30: nothing overflows, nothing is subnormal, bit 30 of an accumulator is 0.
 constexpr u32 accumulator_scale = 71u << 23;              // f32's bits less this: times 2^56, as our field counts
+constexpr f32 unscale = 0x1p71f;                          // back
 constexpr u32 lowest_field = 127 - 54, end_field = 127 + 64;
 constexpr u32 one_at_grid = 153;                          // see above
 constexpr i32 rows_bias = 48 + 15, columns_bias = 47 + 15;
@@ -97,17 +98,14 @@ AMLM_AVX512_VNNI_INLINE void step(__m512i& sum, const WmmaRows& a, int row, cons
   sum = _mm512_subs_epu16(rounded, shift);
 }
 
-// Accumulators as the steps hold them. False: one is outside their range.
-AMLM_AVX512_INLINE bool start(Matrix c, __m512i (&sum)[2][8]) {
+// Accumulators that the steps are good for: +0 and those between the ends.
+AMLM_AVX512_INLINE bool all_in_range(const u32* c) {
   __m512i lowest = dwords(~0u), highest = dwords(0);
-  for (int v = 0; v < 8; v++)
-    for (int parity = 0; parity < 2; parity++) {
-      const __m512i bits = _mm512_loadu_si512(c[v] + 16 * parity);
-      const __m512i turned = _mm512_rol_epi32(bits, 1);   // +0 becomes 0, -0 1
-      lowest = _mm512_min_epu32(lowest, _mm512_sub_epi32(turned, dwords(1)));
-      highest = _mm512_max_epu32(highest, turned);
-      sum[parity][v] = _mm512_subs_epu16(bits, dwords(accumulator_scale));
-    }
+  for (int row = 0; row < 16; row++) {
+    const __m512i turned = _mm512_rol_epi32(_mm512_loadu_si512(c + 16 * row), 1);   // +0 becomes 0, -0 1
+    lowest = _mm512_min_epu32(lowest, _mm512_sub_epi32(turned, dwords(1)));
+    highest = _mm512_max_epu32(highest, turned);
+  }
   return (_mm512_cmplt_epu32_mask(lowest, dwords((lowest_field << 24) - 1)) |
           _mm512_cmpge_epu32_mask(highest, dwords(end_field << 24))) == 0;
 }
@@ -174,11 +172,12 @@ bool has_wmma_avx512() {
   return has;
 }
 
-AMLM_AVX512 bool split_wmma_rows(Matrix m, WmmaRows& out) {
+AMLM_AVX512 bool split_wmma_rows(const u32* m, WmmaRows& out) {
   __m512i greatest = dwords(0);
   const __m512i pairs = _mm512_load_si512(row_pairs.from);
   for (int v = 0; v < 8; v++) {
-    const __m512i factors = _mm512_mask_loadu_epi32(_mm512_loadu_si512(m[v]), 0xaaaa, m[v] + 16);   // odd rows: upper lanes
+    const __m512i factors = _mm512_mask_loadu_epi32(_mm512_loadu_si512(m + 32 * v), 0xaaaa,
+                                                     m + 32 * v + 16);   // odd rows: upper lanes
     const __m512i magnitudes = _mm512_and_epi32(factors, words(0x7fff));
     greatest = _mm512_max_epu16(greatest, magnitudes);
     _mm512_store_ps(out.factor[2 * v], widen(factors));
@@ -190,14 +189,15 @@ AMLM_AVX512 bool split_wmma_rows(Matrix m, WmmaRows& out) {
   return _mm512_cmpge_epu16_mask(greatest, words(0x7c00)) == 0;
 }
 
-AMLM_AVX512 bool split_wmma_columns(Matrix m, WmmaColumns& out) {
+AMLM_AVX512 bool split_wmma_columns(const u32* m, WmmaColumns& out) {
   __m512i greatest = dwords(0), different = dwords(0);
   for (int v = 0; v < 8; v++)
-    different = _mm512_ternarylogic_epi32(different, _mm512_loadu_si512(m[v]), _mm512_loadu_si512(m[v] + 16), or_xor);
+    different = _mm512_ternarylogic_epi32(different, _mm512_loadu_si512(m + 32 * v),
+                                          _mm512_loadu_si512(m + 32 * v + 16), or_xor);
   out.halves = _mm512_test_epi32_mask(different, different) == 0 ? 1 : 2;
   for (int half = 0; half < out.halves; half++)
     for (int v = 0; v < 8; v++) {
-      const __m512i factors = _mm512_loadu_si512(m[v] + 16 * half);
+      const __m512i factors = _mm512_loadu_si512(m + 32 * v + 16 * half);
       const __m512i magnitudes = _mm512_and_epi32(factors, words(0x7fff));
       greatest = _mm512_max_epu16(greatest, magnitudes);
       _mm512_store_ps(out.factor[half][2 * v], widen(factors));
@@ -211,11 +211,13 @@ AMLM_AVX512 bool split_wmma_columns(Matrix m, WmmaColumns& out) {
   return _mm512_cmpge_epu16_mask(greatest, words(0x7c00)) == 0;
 }
 
-AMLM_AVX512_VNNI bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, Matrix c, u32* const* d) {
-  __m512i sum[2][8];
-  if (!start(c, sum)) return false;
-  for (int parity = 0; parity < 2; parity++) {   // rows 4 i + parity and 4 i + parity + 2 share the lower lanes or the upper
+AMLM_AVX512_VNNI bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, const u32* c, u32* d) {
+  if (!all_in_range(c)) return false;
+  for (int parity = 0; parity < 2; parity++) {   // the even rows have the lower lanes, the odd ones the upper
     const int half = b.halves == 1 ? 0 : parity;
+    __m512i sum[8];
+    for (int v = 0; v < 8; v++)
+      sum[v] = _mm512_subs_epu16(_mm512_loadu_si512(c + 32 * v + 16 * parity), dwords(accumulator_scale));
     for (int v = 0; v < 8; v++) {
       const ColumnPair columns{{_mm512_load_ps(b.factor[half][2 * v]), _mm512_load_ps(b.factor[half][2 * v + 1])},
                                {_mm512_load_si512(b.shift[half][2 * v]), _mm512_load_si512(b.shift[half][2 * v + 1])},
@@ -227,15 +229,13 @@ AMLM_AVX512_VNNI bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, M
         // Two rows at once, in the upper and the lower words.
         const __m512i shift = _mm512_min_epu16(_mm512_add_epi16(dwords(rows[0]), columns.shift[0]),
                                                _mm512_add_epi16(dwords(rows[8]), columns.shift[1]));
-        step(sum[parity][2 * i], a, row, columns, v, shift);
-        step(sum[parity][2 * i + 1], a, row + 2, columns, v, _mm512_slli_epi32(shift, 16));
+        step(sum[2 * i], a, row, columns, v, shift);
+        step(sum[2 * i + 1], a, row + 2, columns, v, _mm512_slli_epi32(shift, 16));
       }
     }
-    for (int v = 0; v < 8; v++) {
-      const __m512i bits = sum[parity][v];
-      _mm512_storeu_si512(d[v] + 16 * parity, _mm512_maskz_add_epi32(_mm512_test_epi32_mask(bits, bits), bits,
-                                                                     dwords(accumulator_scale)));
-    }
+    for (int v = 0; v < 8; v++)
+      _mm512_storeu_si512(d + 32 * v + 16 * parity,
+                          _mm512_castps_si512(_mm512_mul_ps(_mm512_castsi512_ps(sum[v]), _mm512_set1_ps(unscale))));
   }
   return true;
 }
@@ -257,9 +257,9 @@ AMLM_AVX512 u32 dot2_f16_avx512(const u32* a, const u32* b, const u32* c, u32* o
 
 namespace amlm::isa::silicon {
 bool has_wmma_avx512() { return false; }
-bool split_wmma_rows(Matrix, WmmaRows&) { return false; }
-bool split_wmma_columns(Matrix, WmmaColumns&) { return false; }
-bool wmma_f16_avx512(const WmmaRows&, const WmmaColumns&, Matrix, u32* const*) { return false; }
+bool split_wmma_rows(const u32*, WmmaRows&) { return false; }
+bool split_wmma_columns(const u32*, WmmaColumns&) { return false; }
+bool wmma_f16_avx512(const WmmaRows&, const WmmaColumns&, const u32*, u32*) { return false; }
 u32 dot2_f16_avx512(const u32*, const u32*, const u32*, u32*) { return ~0u; }
 }  // namespace amlm::isa::silicon
 

@@ -24,16 +24,18 @@ struct WmmaColumns {
 
 bool has_wmma_avx512();   // and VNNI
 
+// A fragment is eight registers of 32 lanes, one after the other.
+//
 // False: a factor is infinite or NaN, and the WMMA goes another way.
-bool split_wmma_rows(Matrix a, WmmaRows& out);
-bool split_wmma_columns(Matrix b, WmmaColumns& out);
+bool split_wmma_rows(const u32* a, WmmaRows& out);
+bool split_wmma_columns(const u32* b, WmmaColumns& out);
 
-// False, and nothing is written: an accumulator is neither +0 nor between 2^-54 and 2^64.
-bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, Matrix c, u32* const* d);
+// False, and nothing is written: an accumulator is neither +0 nor between 2^-54 and 2^64. d may overlap c in any way.
+bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, const u32* c, u32* d);
 
 // V_WMMA_F16: sums and results are the halves at bit `shift` (0 or 16) of c and d, whose other halves stay. False, and
 // nothing is written: an accumulator is not finite, or a step overflowed.
-bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, Matrix c, u32* const* d, u32 shift);
+bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, const u32* c, u32* d, u32 shift);
 
 // dot2_f32 of 32 lanes, for has_avx512(). Returns the lanes whose result is something else: infinities, NaN, overflow.
 u32 dot2_f16_avx512(const u32* a, const u32* b, const u32* c, u32* out);

@@ -64,7 +64,7 @@ AMLM_AVX512_VNNI_INLINE __m256i step(__m256i half, const Products& p) {
 
 }  // namespace
 
-AMLM_AVX512_VNNI bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, Matrix c, u32* const* d, u32 shift) {
+AMLM_AVX512_VNNI bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, const u32* c, u32* d, u32 shift) {
   alignas(32) u16 results[8][2][16];
   __m256i greatest = _mm256_setzero_si256();
   const auto note = [&](__m256i half) AMLM_AVX512_VNNI {
@@ -72,7 +72,7 @@ AMLM_AVX512_VNNI bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, 
   };
   for (int row = 0; row < 16; row++) {
     const int parity = row % 2, half = b.halves == 1 ? 0 : parity;
-    const __m512i accumulators = _mm512_loadu_si512(c[row / 2] + 16 * parity);
+    const __m512i accumulators = _mm512_loadu_si512(c + 16 * row);
     __m256i sum = _mm512_cvtepi32_epi16(_mm512_srl_epi32(accumulators, _mm_cvtsi32_si128(i32(shift))));
     note(sum);
     // Rows 4 i + parity stand in the upper words of their shifts, rows 4 i + parity + 2 in the lower ones.
@@ -94,10 +94,10 @@ AMLM_AVX512_VNNI bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, 
   const __m512i kept = dwords(~(0xffffu << shift));
   for (int v = 0; v < 8; v++)
     for (int parity = 0; parity < 2; parity++) {
-      const __m512i old = _mm512_and_epi32(_mm512_loadu_si512(d[v] + 16 * parity), kept);
+      const __m512i old = _mm512_and_epi32(_mm512_loadu_si512(d + 32 * v + 16 * parity), kept);
       const __m256i half = _mm256_load_si256(reinterpret_cast<const __m256i*>(results[v][parity]));
       const __m512i placed = _mm512_sll_epi32(_mm512_cvtepu16_epi32(half), _mm_cvtsi32_si128(i32(shift)));
-      _mm512_storeu_si512(d[v] + 16 * parity, _mm512_or_epi32(old, placed));
+      _mm512_storeu_si512(d + 32 * v + 16 * parity, _mm512_or_epi32(old, placed));
     }
   return true;
 }
@@ -107,7 +107,7 @@ AMLM_AVX512_VNNI bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, 
 #else
 
 namespace amlm::isa::silicon {
-bool wmma_half_avx512(const WmmaRows&, const WmmaColumns&, Matrix, u32* const*, u32) { return false; }
+bool wmma_half_avx512(const WmmaRows&, const WmmaColumns&, const u32*, u32*, u32) { return false; }
 }  // namespace amlm::isa::silicon
 
 #endif

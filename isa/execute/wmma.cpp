@@ -70,38 +70,26 @@ void modify_sum(Fragment& fragment, const Instruction& in, u32 sign) {
     for (u32& value : lanes) value = (value & keep) ^ flip;
 }
 
-// Wave32 without modifiers, as matrix products use it: in place, f16 with factors that are kept taken apart.
-template <silicon::Factor factor>
-void wmma_f32_plain(Wave& wave, const Step& step) {
+// Wave32 without modifiers, as matrix products use it: f16 with factors that are kept taken apart. False: another way.
+bool wmma_f32_quick(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
   const auto lanes = [&](u32 vgpr) { return wave.vgpr_base[0][vgpr].data(); };
-  alignas(64) u32 constant[half_lanes];
-  const bool in_registers = in.src[2].is_vgpr();
-  if (!in_registers) broadcast(constant, wave.scalar(in.src[2].code, in));
-  const u32* first_c = in_registers ? lanes(in.src[2].vgpr()) : constant;
-  const u32 apart = in_registers ? half_lanes : 0;
-  u32* first_d = lanes(in.dst.vgpr());
-  Pointers a, b, c;
-  u32* d[8];
-  for (u32 v = 0; v < 8; v++) c.row[v] = first_c + v * apart, d[v] = first_d + v * half_lanes;
-  const u32 *first_a = lanes(in.src[0].vgpr()), *first_b = lanes(in.src[1].vgpr());
-  if (factor == silicon::Factor::f16 && silicon::has_wmma_avx512()) {
-    WmmaFactors& factors = *wave.wmma_factors;
-    factors.follow(wave, step);
-    const silicon::WmmaRows* rows = factors.rows(in.src[0].vgpr(), first_a);
-    const silicon::WmmaColumns* columns = factors.columns(in.src[1].vgpr(), first_b);
-    factors.written(in.dst.vgpr());
-    if (rows != nullptr && columns != nullptr && silicon::wmma_f16_avx512(*rows, *columns, c.row, d)) return;
-  }
-  for (u32 v = 0; v < 8; v++) a.row[v] = first_a + v * half_lanes, b.row[v] = first_b + v * half_lanes;
-  silicon::wmma_f32(factor, a.row, b.row, c.row, d);
+  WmmaFactors& factors = *wave.wmma_factors;
+  factors.follow(wave, step);
+  const silicon::WmmaRows* rows = factors.rows(in.src[0].vgpr(), lanes(in.src[0].vgpr()));
+  const silicon::WmmaColumns* columns = factors.columns(in.src[1].vgpr(), lanes(in.src[1].vgpr()));
+  factors.written(in.dst.vgpr());
+  if (rows == nullptr || columns == nullptr) return false;
+  u32* d = lanes(in.dst.vgpr());
+  if (in.src[2].is_vgpr()) return silicon::wmma_f16_avx512(*rows, *columns, lanes(in.src[2].vgpr()), d);
+  alignas(64) Fragment c;
+  std::fill_n(c[0], sizeof c / sizeof(u32), wave.scalar(in.src[2].code, in));
+  return silicon::wmma_f16_avx512(*rows, *columns, c[0], d);
 }
 
 template <silicon::Factor factor>
-void v_wmma_f32(Wave& wave, const Step& step) {
+[[gnu::noinline]] void wmma_f32_any(Wave& wave, const Step& step) {
   const Instruction& in = step.in;
-  if (wave.lanes == 32 && in.neg == 0 && in.neg_hi == 0) return wmma_f32_plain<factor>(wave, step);
-  wave.wmma_factors->forget();
   u32* d[8];
   alignas(64) Fragment a, b, c;
   if (!gather_factor(wave, in.src[0], 8, a) || !gather_factor(wave, in.src[1], 8, b)) return;
@@ -112,6 +100,15 @@ void v_wmma_f32(Wave& wave, const Step& step) {
   for (u32 v = 0; v < 8; v++) d[v] = c[v];
   silicon::wmma_f32(factor, pointers(a).row, pointers(b).row, pointers(c).row, d);
   scatter(wave, in, c);
+}
+
+template <silicon::Factor factor>
+void v_wmma_f32(Wave& wave, const Step& step) {
+  const Instruction& in = step.in;
+  const bool plain = wave.lanes == 32 && in.neg == 0 && in.neg_hi == 0;
+  if (factor != silicon::Factor::f16 || !plain || !silicon::has_wmma_avx512()) wave.wmma_factors->forget();
+  else if (wmma_f32_quick(wave, step)) return;
+  wmma_f32_any<factor>(wave, step);
 }
 
 // The steps of a 16-bit WMMA, one at a time. `d` holds what stays.
@@ -130,11 +127,8 @@ bool wmma_half_quick(const Fragment& a, const Fragment& b, const Fragment& c, u3
   if (!silicon::has_wmma_avx512()) return false;
   silicon::WmmaRows rows;
   silicon::WmmaColumns columns;
-  if (!silicon::split_wmma_rows(pointers(a).row, rows)) return false;
-  if (!silicon::split_wmma_columns(pointers(b).row, columns)) return false;
-  u32* to[8];
-  for (u32 v = 0; v < 8; v++) to[v] = d[v];
-  return silicon::wmma_half_avx512(rows, columns, pointers(c).row, to, shift);
+  return silicon::split_wmma_rows(a[0], rows) && silicon::split_wmma_columns(b[0], columns) &&
+         silicon::wmma_half_avx512(rows, columns, c[0], d[0], shift);
 }
 
 // 16-bit results: one half of each register, by OPSEL[2]; the other half stays. Narrowed after every step.

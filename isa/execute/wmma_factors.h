@@ -47,13 +47,11 @@ class WmmaFactors {
       for (u32& vgpr : vgpr_)
         if (vgpr != nothing && vgpr + 8 > written && written + 8 > vgpr) vgpr = nothing;
     }
-    const Split* get(u32 vgpr, const u32* lanes, bool (*split)(silicon::Matrix, Split&)) {
+    const Split* get(u32 vgpr, const u32* lanes, bool (*split)(const u32*, Split&)) {
       for (u32 i = 0; i < kept; ++i)
         if (vgpr_[i] == vgpr) return &split_[i];
       const u32 i = next_++ % kept;
-      const u32* matrix[8];
-      for (u32 v = 0; v < 8; ++v) matrix[v] = lanes + v * half_lanes;
-      vgpr_[i] = split(matrix, split_[i]) ? vgpr : nothing;
+      vgpr_[i] = split(lanes, split_[i]) ? vgpr : nothing;
       return vgpr_[i] == vgpr ? &split_[i] : nullptr;
     }
 

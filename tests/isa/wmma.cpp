@@ -28,11 +28,6 @@ u32 seed_of(u32 usual) {
 
 struct Fragment {
   u32 lanes[8][32];
-  std::array<const u32*, 8> rows() const {
-    std::array<const u32*, 8> rows;
-    for (u32 v = 0; v < 8; v++) rows[v] = lanes[v];
-    return rows;
-  }
 };
 
 enum class Factors : u32 { any, near, small_range, zeros, subnormal, greatest, cancelling, all_zero, few };
@@ -120,10 +115,8 @@ struct Fast {
 Fast run_fast(const Fragment& a, const Fragment& b, const Fragment& c, Fragment& d) {
   static WmmaRows rows;
   static WmmaColumns columns;
-  Fast fast{split_wmma_rows(a.rows().data(), rows), split_wmma_columns(b.rows().data(), columns), false};
-  u32* to[8];
-  for (u32 v = 0; v < 8; v++) to[v] = d.lanes[v];
-  fast.taken = fast.rows && fast.columns && wmma_f16_avx512(rows, columns, c.rows().data(), to);
+  Fast fast{split_wmma_rows(a.lanes[0], rows), split_wmma_columns(b.lanes[0], columns), false};
+  fast.taken = fast.rows && fast.columns && wmma_f16_avx512(rows, columns, c.lanes[0], d.lanes[0]);
   return fast;
 }
 
@@ -190,11 +183,9 @@ TEST_CASE("wmma: sums of 16 bits take the AVX-512 way and get the bits of single
     const Fragment before = d;
     WmmaRows rows;
     WmmaColumns columns;
-    REQUIRE((split_wmma_rows(a.rows().data(), rows) && split_wmma_columns(b.rows().data(), columns)));
-    u32* to[8];
-    for (u32 v = 0; v < 8; v++) to[v] = d.lanes[v];
+    REQUIRE((split_wmma_rows(a.lanes[0], rows) && split_wmma_columns(b.lanes[0], columns)));
     INFO("round " << round << ", factors " << u32(a_kind) << " and " << u32(b_kind) << ", sums " << u32(c_kind));
-    REQUIRE(wmma_half_avx512(rows, columns, c.rows().data(), to, shift) == !packed.overflow);
+    REQUIRE(wmma_half_avx512(rows, columns, c.lanes[0], d.lanes[0], shift) == !packed.overflow);
     REQUIRE(differences(d, packed.overflow ? before : packed.d) == 0);
     taken += !packed.overflow;
   }
@@ -347,7 +338,7 @@ TEST_CASE("wmma: factors are kept for the next WMMA of the same wave only") {
     factors->rows(8, a.lanes[0]);
     between(*factors);
     static WmmaRows want;
-    split_wmma_rows(a.rows().data(), want);
+    split_wmma_rows(a.lanes[0], want);
     return std::memcmp(factors->rows(8, other.lanes[0])->factor, want.factor, sizeof want.factor) == 0;
   };
   CHECK(kept([&](WmmaFactors& factors) { factors.follow(wave, second); }));
