@@ -172,12 +172,17 @@ bool has_wmma_avx512() {
   return has;
 }
 
+// Register v of A as its rows are taken from the lanes: the odd ones from the upper.
+AMLM_AVX512_INLINE __m512i row_factors(const u32* a, int v) {
+  return _mm512_mask_loadu_epi32(_mm512_loadu_si512(a + 32 * v), 0xaaaa, a + 32 * v + 16);
+}
+
 AMLM_AVX512 bool split_wmma_rows(const u32* m, WmmaRows& out) {
   __m512i greatest = dwords(0);
   const __m512i pairs = _mm512_load_si512(row_pairs.from);
   for (int v = 0; v < 8; v++) {
-    const __m512i factors = _mm512_mask_loadu_epi32(_mm512_loadu_si512(m + 32 * v), 0xaaaa,
-                                                     m + 32 * v + 16);   // odd rows: upper lanes
+    const __m512i factors = row_factors(m, v);
+    _mm512_store_si512(out.from[v], factors);
     const __m512i magnitudes = _mm512_and_epi32(factors, words(0x7fff));
     greatest = _mm512_max_epu16(greatest, magnitudes);
     _mm512_store_ps(out.factor[2 * v], widen(factors));
@@ -198,6 +203,7 @@ AMLM_AVX512 bool split_wmma_columns(const u32* m, WmmaColumns& out) {
   for (int half = 0; half < out.halves; half++)
     for (int v = 0; v < 8; v++) {
       const __m512i factors = _mm512_loadu_si512(m + 32 * v + 16 * half);
+      _mm512_store_si512(out.from[v], factors);
       const __m512i magnitudes = _mm512_and_epi32(factors, words(0x7fff));
       greatest = _mm512_max_epu16(greatest, magnitudes);
       _mm512_store_ps(out.factor[half][2 * v], widen(factors));
@@ -209,6 +215,23 @@ AMLM_AVX512 bool split_wmma_columns(const u32* m, WmmaColumns& out) {
                                                                        words(0x00ff), select));
     }
   return _mm512_cmpge_epu16_mask(greatest, words(0x7c00)) == 0;
+}
+
+AMLM_AVX512 bool is_split_of(const u32* a, const WmmaRows& rows) {
+  __m512i different = dwords(0);
+  for (int v = 0; v < 8; v++)
+    different = _mm512_ternarylogic_epi32(different, row_factors(a, v), _mm512_load_si512(rows.from[v]), or_xor);
+  return _mm512_test_epi32_mask(different, different) == 0;
+}
+
+AMLM_AVX512 bool is_split_of(const u32* b, const WmmaColumns& columns) {
+  __m512i different = dwords(u32(columns.halves - 1));
+  for (int v = 0; v < 8; v++) {
+    const __m512i from = _mm512_load_si512(columns.from[v]);
+    different = _mm512_ternarylogic_epi32(different, _mm512_loadu_si512(b + 32 * v), from, or_xor);
+    different = _mm512_ternarylogic_epi32(different, _mm512_loadu_si512(b + 32 * v + 16), from, or_xor);
+  }
+  return _mm512_test_epi32_mask(different, different) == 0;
 }
 
 AMLM_AVX512_VNNI bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, const u32* c, u32* d) {
@@ -259,6 +282,8 @@ namespace amlm::isa::silicon {
 bool has_wmma_avx512() { return false; }
 bool split_wmma_rows(const u32*, WmmaRows&) { return false; }
 bool split_wmma_columns(const u32*, WmmaColumns&) { return false; }
+bool is_split_of(const u32*, const WmmaRows&) { return false; }
+bool is_split_of(const u32*, const WmmaColumns&) { return false; }
 bool wmma_f16_avx512(const WmmaRows&, const WmmaColumns&, const u32*, u32*) { return false; }
 u32 dot2_f16_avx512(const u32*, const u32*, const u32*, u32*) { return ~0u; }
 }  // namespace amlm::isa::silicon

@@ -9,6 +9,7 @@ namespace amlm::isa::silicon {
 
 // A: [k][row] or [k / 2][row]; `shift` holds two rows of one k in each dword.
 struct WmmaRows {
+  alignas(64) u32 from[8][16];        // the factors: even rows of the lower lanes, odd ones of the upper
   alignas(64) f32 factor[16][16];
   alignas(64) u32 shift[8][16];
   alignas(64) u32 signs[8][16];       // bytes s, 1 - s of both k; s = 1: negative
@@ -16,6 +17,7 @@ struct WmmaRows {
 
 // B: [half of the wave][k][lane]. Usually both halves are the same: then there is one.
 struct WmmaColumns {
+  alignas(64) u32 from[8][16];        // the factors, when there is one half
   alignas(64) f32 factor[2][16][16];
   alignas(64) u32 shift[2][16][16];   // twice the same word
   alignas(64) u32 signs[2][8][16];    // bytes s - 1, -s of both k
@@ -29,6 +31,10 @@ bool has_wmma_avx512();   // and VNNI
 // False: a factor is infinite or NaN, and the WMMA goes another way.
 bool split_wmma_rows(const u32* a, WmmaRows& out);
 bool split_wmma_columns(const u32* b, WmmaColumns& out);
+
+// Whether splitting this fragment would give that. (Perhaps false when B's halves differ.)
+bool is_split_of(const u32* a, const WmmaRows& rows);
+bool is_split_of(const u32* b, const WmmaColumns& columns);
 
 // False, and nothing is written: an accumulator is neither +0 nor between 2^-54 and 2^64. d may overlap c in any way.
 bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, const u32* c, u32* d);

@@ -350,3 +350,69 @@ TEST_CASE("wmma: factors are kept for the next WMMA of the same wave only") {
   CHECK(!kept([&](WmmaFactors& factors) { factors.written(15), factors.follow(wave, second); }));
   CHECK(!kept([&](WmmaFactors& factors) { factors.written(1), factors.follow(wave, second); }));
 }
+
+namespace {
+
+bool same(const WmmaRows& x, const WmmaRows& y) {
+  return std::memcmp(x.factor, y.factor, sizeof x.factor) == 0 && std::memcmp(x.shift, y.shift, sizeof x.shift) == 0 &&
+         std::memcmp(x.signs, y.signs, sizeof x.signs) == 0;
+}
+
+bool same(const WmmaColumns& x, const WmmaColumns& y) {
+  bool equal = x.halves == y.halves;
+  for (int half = 0; equal && half < x.halves; half++)
+    equal = std::memcmp(x.factor[half], y.factor[half], sizeof x.factor[half]) == 0 &&
+            std::memcmp(x.shift[half], y.shift[half], sizeof x.shift[half]) == 0 &&
+            std::memcmp(x.signs[half], y.signs[half], sizeof x.signs[half]) == 0;
+  return equal;
+}
+
+}  // namespace
+
+TEST_CASE("wmma: equal fragments are taken apart once, and those that differ in a bit are not taken for equal") {
+  if (no_fast_way()) return;
+  Random random{std::mt19937(seed_of(6))};
+  Step step;   // after nothing: every WMMA here asks anew what registers hold
+  Wave wave;
+  auto factors = std::make_unique<WmmaFactors>();
+  static WmmaRows rows;
+  static WmmaColumns columns;
+  for (const bool equal : {true, false})
+    for (u32 at = 0; at < 256; at++) {
+      Fragment fragment, other;
+      random.fill(fragment, Factors::near, equal);
+      other = fragment;
+      other.lanes[at / 32][at % 32] ^= 1u << random.next() % 32;
+      if ((other.lanes[at / 32][at % 32] & 0x7c00) == 0x7c00 || (other.lanes[at / 32][at % 32] >> 16 & 0x7c00) == 0x7c00)
+        other.lanes[at / 32][at % 32] = ~fragment.lanes[at / 32][at % 32] & 0x80008000;
+      factors->follow(wave, step);
+      const WmmaRows* first_rows = factors->rows(8, fragment.lanes[0]);
+      const WmmaColumns* first_columns = factors->columns(16, fragment.lanes[0]);
+      factors->follow(wave, step);
+      CHECK(factors->rows(24, Fragment(fragment).lanes[0]) == first_rows);
+      if (equal) CHECK(factors->columns(32, Fragment(fragment).lanes[0]) == first_columns);
+      factors->follow(wave, step);
+      INFO("halves " << (equal ? "equal" : "different") << ", register " << at / 32 << ", lane " << at % 32);
+      REQUIRE((split_wmma_rows(other.lanes[0], rows) && split_wmma_columns(other.lanes[0], columns)));
+      CHECK(same(*factors->rows(8, other.lanes[0]), rows));
+      CHECK(same(*factors->columns(16, other.lanes[0]), columns));
+    }
+}
+
+TEST_CASE("wmma: a fragment that cannot be taken apart is not kept") {
+  if (no_fast_way()) return;
+  Random random{std::mt19937(seed_of(7))};
+  Fragment fragment;
+  random.fill(fragment, Factors::near, true);
+  fragment.lanes[5][3] = fragment.lanes[5][19] = 0x7c00;
+  Step step;
+  Wave wave;
+  auto factors = std::make_unique<WmmaFactors>();
+  for (u32 round = 0; round < 2; round++) {
+    factors->follow(wave, step);
+    for (u32 again = 0; again < 2; again++) {
+      CHECK(factors->rows(8, fragment.lanes[0]) == nullptr);
+      CHECK(factors->columns(8, fragment.lanes[0]) == nullptr);
+    }
+  }
+}
