@@ -40,10 +40,10 @@ TEST_CASE("both handlers agree") {
   for (const char* text :
        {"v_min_f32 v8, v2, v4", "v_max_f32 v8, v2, v4", "v_min_f32 v8, s4, v4", "v_max_f32 v8, 0x477fe000, v4",
         "v_max_f32 v8, -v2, |v4|", "v_min_f32 v8, v8, v8", "v_min3_f32 v8, v2, v4, v6", "v_max3_f32 v8, v2, v4, v6",
-        "v_max3_f32 v8, v8, s4, v8", "v_min3_f32 v8, v2, -v4, 1.0", "v_perm_b32 v8, v2, v4, v6", "v_perm_b32 v8, v2, v4, s4",
-        "v_perm_b32 v8, s4, v4, s5", "v_perm_b32 v8, v8, v4, v8", "v_permlane16_b32 v8, v2, s4, s5",
-        "v_permlanex16_b32 v8, v2, s4, s5", "v_permlanex16_b32 v8, v8, s4, s5 op_sel:[1,0]",
-        "v_permlanex16_b32 v8, v2, -1, 0 op_sel:[0,1]"}) {
+        "v_max3_f32 v8, v8, s4, v8", "v_min3_f32 v8, v2, -v4, 1.0", "v_max3_f32 v8, |v2|, -|v4|, v8",
+        "v_perm_b32 v8, v2, v4, v6", "v_perm_b32 v8, v2, v4, s4", "v_perm_b32 v8, s4, v4, s5", "v_perm_b32 v8, v8, v4, v8",
+        "v_permlane16_b32 v8, v2, s4, s5", "v_permlanex16_b32 v8, v2, s4, s5",
+        "v_permlanex16_b32 v8, v8, s4, s5 op_sel:[1,0]", "v_permlanex16_b32 v8, v2, -1, 0 op_sel:[0,1]"}) {
     const auto in = decode(assemble(text));
     REQUIRE(in);
     Step step;
