@@ -4,7 +4,7 @@
 namespace amlm::isa {
 
 // A function compiled for AVX-512, called when has_avx512().
-#define AMLM_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
+#define AMLM_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,prefer-vector-width=512")))
 bool has_avx512();   // of the host
 
 }  // namespace amlm::isa

@@ -30,11 +30,11 @@ struct HalfOperands {
   const Operand* src;
 };
 
-// Computes one half into `result`.
-using Compute = void (*)(Wave&, const Step&, HalfOperands, LaneBuffer&);
+// Computes one half into `result`, 32 lanes: a buffer, or the destination itself.
+using Compute = void (*)(Wave&, const Step&, HalfOperands, u32* result);
 
 template <auto F, Last last = Last::source>
-AMLM_INLINE void compute_body(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& result) {
+AMLM_INLINE void compute_body(Wave& wave, const Step& step, HalfOperands operands, u32* result) {
   using S = Signature<decltype(F)>;
   constexpr u32 n = S::count;
   LaneBuffer buffers[n];
@@ -44,16 +44,16 @@ AMLM_INLINE void compute_body(Wave& wave, const Step& step, HalfOperands operand
          wave, step, last == Last::destination && i == n - 1 ? operands.dst : operands.src[i], lanes[i], buffers[i]),
      ...);
   }(std::make_integer_sequence<u32, n>{});
-  apply<F>(std::make_integer_sequence<u32, n>{}, wave, lanes, result);
+  apply<F>(std::make_integer_sequence<u32, n>{}, wave, lanes, Target(result, nullptr));
 }
 
 template <auto F, Last last = Last::source>
-void compute(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& result) {
+void compute(Wave& wave, const Step& step, HalfOperands operands, u32* result) {
   compute_body<F, last>(wave, step, operands, result);
 }
 template <auto F, Last last = Last::source>
 AMLM_AVX512 __attribute__((flatten)) void compute_wide(Wave& wave, const Step& step, HalfOperands operands,
-                                                       LaneBuffer& result) {
+                                                       u32* result) {
   compute_body<F, last>(wave, step, operands, result);
 }
 template <auto F, Last last = Last::source>
@@ -61,7 +61,7 @@ Compute best() { return has_avx512() ? compute_wide<F, last> : compute<F, last>;
 
 // Inline floats stand in both halves here, unlike in VOP2 (captured on gfx1100); bf16 ones are the upper half of the f32.
 template <silicon::Factor factor>
-void dot2acc(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& result) {
+void dot2acc(Wave& wave, const Step& step, HalfOperands operands, u32* result) {
   LaneBuffer buffers[2];
   const u32* factors[2];
   for (int k = 0; k < 2; k++) {
@@ -78,7 +78,7 @@ void dot2acc(Wave& wave, const Step& step, HalfOperands operands, LaneBuffer& re
       broadcast(buffers[k].low, value);
     }
   }
-  silicon::dot2_f32(factor, factors[0], factors[1], wave.vgpr(operands.dst.vgpr()), result.low, wave.exec());
+  silicon::dot2_f32(factor, factors[0], factors[1], wave.vgpr(operands.dst.vgpr()), result, wave.exec());
 }
 
 Compute compute_of(Opcode opcode) {
@@ -122,7 +122,7 @@ Handler slow_of(Opcode opcode) {
   }
 }
 
-void half_result(Wave& wave, const Step& step, bool y, bool usual, LaneBuffer& result) {
+void half_result(Wave& wave, const Step& step, bool y, bool usual, u32* result) {
   const Instruction& in = step.in;
   const Opcode opcode = y ? in.y_opcode : in.opcode;
   const Operand& dst = y ? in.y_dst : in.dst;
@@ -140,18 +140,24 @@ void half_result(Wave& wave, const Step& step, bool y, bool usual, LaneBuffer& r
   alignas(64) u32 old[half_lanes];
   std::memcpy(old, lanes, sizeof old);
   slow(wave, single);
-  std::memcpy(result.low, lanes, sizeof old);
+  std::memcpy(result, lanes, sizeof old);
   std::memcpy(lanes, old, sizeof old);
 }
 
 void run(Wave& wave, const Step& step) {
   const bool usual = (wave.mode & mode_f32_fields) == mode_f32_usual;
-  LaneBuffer x, y;
-  half_result(wave, step, false, usual, x);
-  half_result(wave, step, true, usual, y);
   const u32 exec = wave.exec();
-  write_lanes(wave.vgpr(step.in.dst.vgpr()), x.low, exec);
-  write_lanes(wave.vgpr(step.in.y_dst.vgpr()), y.low, exec);
+  u32 *x_to = wave.vgpr(step.in.dst.vgpr()), *y_to = wave.vgpr(step.in.y_dst.vgpr());
+  if (usual && exec == ~0u && step.halves_apart) {
+    half_result(wave, step, false, true, x_to);
+    half_result(wave, step, true, true, y_to);
+    return;
+  }
+  LaneBuffer x, y;
+  half_result(wave, step, false, usual, x.low);
+  half_result(wave, step, true, usual, y.low);
+  write_lanes(x_to, x.low, exec);
+  write_lanes(y_to, y.low, exec);
 }
 
 }  // namespace
@@ -163,6 +169,8 @@ Handler vopd_handler(const Instruction& in) {
 void vopd_parts(Step& step) {
   step.parts[0] = reinterpret_cast<Step::Part>(compute_of(step.in.opcode));
   step.parts[1] = reinterpret_cast<Step::Part>(compute_of(step.in.y_opcode));
+  step.halves_apart = true;
+  for (const Operand& source : step.in.y_src) step.halves_apart &= source.code != step.in.dst.code;
 }
 
 }  // namespace amlm::isa

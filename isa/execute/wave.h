@@ -48,6 +48,7 @@ struct alignas(64) Step {
   Instruction in;
   using Part = void (*)();
   Part parts[2] = {};             // VOPD's own: what the two halves compute
+  bool halves_apart = false;      // and Y reads nothing that X writes
   u64 pc = 0;
   // The run loop's own: isa/execute/program.h.
   u64 next_pc = 0;
