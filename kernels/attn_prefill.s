@@ -17,7 +17,7 @@
 // Precision: scores, maximum, sum and output f32; P is truncated to f16, and the sum is taken of the truncated
 // values, so that the truncation weighs positions against each other by 2^-10 at most and scales nothing.
 // Bound by: WMMA and VALU. A step of a wave, head size 128 (64): 32 (16) WMMA, 100 (92) VALU (16 of them v_exp_f32),
-// 64 (32) LDS loads, 8 (6) LDS stores, 12 (6) VMEM loads, 2 barriers; 37 (21) VALU more where a maximum grows, 33 more
+// 64 (32) LDS loads, 8 (6) LDS stores, 12 (6) VMEM loads, 2 barriers; 38 (22) VALU more where a maximum grows much, 33 more
 // on the diagonal. LDS 18,944 bytes and 240 VGPRs (128): 6 waves a SIMD.
 // Duration: (first_position + tokens) / 32 steps for each of ceil(tokens / 64) * heads workgroups, modelled at 1,300
 // cycles a wave and step for head size 128: 32 heads * 512 tokens at position 131,072 take 25 ms when the WMMA units
@@ -87,10 +87,9 @@
   vgpr v_store
   vgpr v_load                           // of positions 0 .. 7 of a tile in this lane's row
   vgpr v_load_high                      // of 8 .. 15
-  vgpr maximum
   vgpr total                            // of P over this lane's positions
   vgpr factor, 2, align=2               // two copies in different banks
-  vgpr bias                             // -maximum * log2(e)
+  vgpr bias                             // -m * log2(e): P is 2^(s * log2(e) + bias)
   vgpr other
   vgpr first_half                       // v_perm_b32: own and other half in position order, low 16 bits
   vgpr second_half                      // high 16 bits
@@ -147,7 +146,6 @@
   s_mov_b32     s[same_high], 0xfedcba98
   s_mov_b32     s[log2_e], 0x3fb8aa3b
   s_mov_b32     s[position], 0
-  v_mov_b32     v[maximum], 0xff800000                 // -inf
   v_mov_b32     v[total], 0
   v_mov_b32     v[ones], 0x3c003c00
   .set attn_i, 0
@@ -220,6 +218,7 @@
   attn_advance  v_ptr, kv_heads, 2*\size
   s_add_u32     s[k_ptr], s[k_ptr], attn_bias
   s_addc_u32    s[k_ptr+1], s[k_ptr+1], 0
+  v_mov_b32     v[bias], 0x7f800000                    // inf: no maximum yet
 .endm
 
 // Which piece of a step this lane copies, from where to where.
@@ -390,21 +389,24 @@
   .endr
 .endm
 
-// The new maximum; where it grew, output and total shrink. Then s = P in f32.
+// P is taken relative to m, a maximum of the past. Only where some query's scores would make P larger than 2^8, which f16
+// holds as well as 1, every query's m becomes its maximum, and output and total shrink. Then s = P in f32.
 .macro attn_softmax name
   v_max3_f32    v[other], v[s], v[s+1], v[s+2]
   .irp i, 3, 5, 7, 9, 11, 13
   v_max3_f32    v[other], v[other], v[s+\i], v[s+\i+1]
   .endr
   v_max_f32     v[other], v[other], v[s+15]
-  v_permlanex16_b32 v[bias], v[other], s[same_low], s[same_high]
-  v_max3_f32    v[other], v[other], v[bias], v[maximum]
-  v_cmp_gt_f32  vcc_lo, v[other], v[maximum]
-  v_mul_f32     v[bias], 0xbfb8aa3b, v[other]          // -log2(e)
+  v_permlanex16_b32 v[factor], v[other], s[same_low], s[same_high]
+  v_max_f32     v[other], v[other], v[factor]
+  v_fma_f32     v[factor], v[other], s[log2_e], v[bias]          // inf at the first step
+  v_cmp_lt_f32  vcc_lo, 0x41000000, v[factor]           // 8
   s_cbranch_vccz .L\name\()_kept
-  v_fma_f32     v[factor], v[maximum], s[log2_e], v[bias]        // -inf before the first step: factor 0
+  v_mul_f32     v[other], 0xbfb8aa3b, v[other]         // -log2(e)
+  v_min_f32     v[other], v[bias], v[other]
+  v_sub_f32     v[factor], v[other], v[bias]           // -inf at the first step: factor 0
   v_exp_f32     v[factor], v[factor]
-  v_mov_b32     v[maximum], v[other]
+  v_mov_b32     v[bias], v[other]
   v_mov_b32     v[factor+1], v[factor]
   v_mul_f32     v[total], v[total], v[factor]
   .set attn_i, 0
