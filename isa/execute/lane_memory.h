@@ -82,10 +82,9 @@ AMLM_LANES Parts adjacent_parts(const Rows& x) {
 AMLM_LANES __m128i load_16(const u8* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); }
 
 AMLM_LANES __m512i load_spread(const u8* base, const u32* at) {
-  __m512i x = _mm512_castsi128_si512(load_16(base + at[0]));
-  x = _mm512_inserti32x4(x, load_16(base + at[4]), 1);
-  x = _mm512_inserti32x4(x, load_16(base + at[8]), 2);
-  return _mm512_inserti32x4(x, load_16(base + at[12]), 3);
+  const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(base + at[0])), load_16(base + at[4]), 1);
+  const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(base + at[8])), load_16(base + at[12]), 1);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 // Offsets of lanes that are off become 0: as good as any other.
@@ -118,6 +117,13 @@ AMLM_LANES void load_128(const u8* base, const u32* offset, u32 mask, u32* regis
   if (high_lanes != 0) put_rows(load_rows(base, offset + 16, high_lanes), registers + 16, high_lanes);
 }
 
+// Lanes 4k .. 4k + 3.
+template <int k>
+AMLM_LANES void store_group(u8* base, const u32* at, const Parts& parts) {
+  for (u32 i = 0; i < 4; ++i)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(base + at[4 * k + i]), _mm512_extracti32x4_epi32(parts.part[i], k));
+}
+
 AMLM_LANES void store_128(u8* base, const u32* at, __mmask16 lanes, const u32* registers) {
   Rows rows;
   for (u32 i = 0; i < 4; ++i) rows.row[i] = _mm512_loadu_si512(registers + i * half_lanes);
@@ -127,6 +133,13 @@ AMLM_LANES void store_128(u8* base, const u32* at, __mmask16 lanes, const u32* r
     return;
   }
   const Parts parts = spread_parts(rows);
+  if (lanes == 0xffff) {
+    store_group<0>(base, at, parts);
+    store_group<1>(base, at, parts);
+    store_group<2>(base, at, parts);
+    store_group<3>(base, at, parts);
+    return;
+  }
   alignas(64) u8 bytes[4][4][16];
   for (u32 i = 0; i < 4; ++i) _mm512_store_si512(bytes[i], parts.part[i]);
   for (u32 left = lanes; left != 0; left &= left - 1) {
