@@ -209,8 +209,10 @@ bool fetch_one(Wave& wave, const Step& step, const SourceInfo& s, Lanes& lanes, 
   }
   const bool absolute = s.source && (in.abs >> s.index & 1) != 0, negate = s.source && (in.neg >> s.index & 1) != 0;
   if (absolute || negate) {
-    if (kind != Kind::floating && kind != Kind::bits) {
-      wave.raise("undefined", "neg or abs on an integer source");
+    if (kind != Kind::floating && kind != Kind::brain_floating && kind != Kind::bits) {
+      wave.raise("undefined", kind == Kind::packed_floating
+                                  ? "neg or abs on a packed source: no document says which half is meant"
+                                  : "neg or abs on an integer source");
       return false;
     }
     if (is_64_bit(s.type)) sign_modify(buffer.high, 0x80000000, absolute, negate);
