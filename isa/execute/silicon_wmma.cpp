@@ -3,7 +3,7 @@
 #if defined(__x86_64__)
 #include "isa/execute/host_vectors.h"
 
-#define AMLM_AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#define AMLM_AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi2")))
 #define AMLM_AVX512_INLINE AMLM_AVX512 inline __attribute__((always_inline))
 #define AMLM_AVX512_VNNI_INLINE AMLM_AVX512_VNNI inline __attribute__((always_inline))
 
@@ -30,8 +30,9 @@ constexpr i32 exponent_bias = 129;    // of an accumulator: f32's 127, and two b
 // and so keeps a sum of 0 at 0.
 //
 // The complement (-m - 1) of what has not the accumulator's sign, as integers without a frame: all products that are
-// negative count one less; when the accumulator is negative, two are added. The count is a dot product of bytes.
-// Signs of zeros matter in it, so an accumulator of -0 goes another way.
+// negative count one less; when the accumulator is negative, two are added. A product of factors with signs s and t
+// counts -(s xor t) = s (2 t - 1) - t, so all of it is a dot product of bytes, into which a shift that fills the lower
+// end from the accumulator brings twice its sign. Signs of zeros matter, so an accumulator of -0 goes another way.
 //
 // Zeros: a factor of 0 has so large an n that it never decides. An accumulator of +0 has 153 << 23, the largest that can
 // decide; beside a product that is not 0 it becomes less than 1 and is cut off; alone it becomes 2^26, which absorbs the
@@ -80,22 +81,33 @@ struct ColumnPair {
   __m512i shift[2], signs;
 };
 
-AMLM_AVX512_VNNI_INLINE void step(__m512i& sum, const WmmaRows& a, int row, const ColumnPair& b, int v,
-                                  __m512i product_shift) {
-  const __m512i shift = _mm512_min_epu16(                 // the lower words: 0
-      product_shift, _mm512_sub_epi32(dwords(one_at_grid << 23), _mm512_and_epi32(sum, dwords(0x7f800000))));
+AMLM_AVX512_VNNI_INLINE void step(__m512i& sum, const WmmaRows& a, int row, const ColumnPair& b, int v, __m512i shift) {
   __m512i units[2];
   for (int i = 0; i < 2; i++) {
     const __m512 product = _mm512_mul_ps(_mm512_set1_ps(a.factor[2 * v + i][row]), b.factor[i]);
     units[i] = _mm512_cvttps_epi32(_mm512_mul_ps(product, _mm512_castsi512_ps(shift)));
   }
   const __m512i third = _mm512_cvttps_epi32(_mm512_castsi512_ps(_mm512_add_epi32(sum, shift)));
-  const __m512i complements = _mm512_dpbusd_epi32(_mm512_srli_epi32(sum, 30), dwords(a.signs[v][row]), b.signs);
-  const __m512i total = _mm512_add_epi32(_mm512_add_epi32(units[0], units[1]), _mm512_add_epi32(third, complements));
+  const __m512i signs = _mm512_shldi_epi32(b.signs, sum, 2);   // byte 0: the sum's sign and its bit 30, which is 0
+  const __m512i rest = _mm512_dpbusd_epi32(third, dwords(a.signs[v][row]), signs);
+  const __m512i total = _mm512_add_epi32(_mm512_add_epi32(units[0], units[1]), rest);
   // To 24 bits, to nearest even whatever the host's mode.
   const __m512i rounded = _mm512_castps_si512(
       _mm512_cvt_roundepi32_ps(total, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
   sum = _mm512_subs_epu16(rounded, shift);
+}
+
+// The steps of two rows; their shifts are found together, the first one's in the upper words.
+AMLM_AVX512_VNNI_INLINE void two_steps(__m512i& first, __m512i& second, const WmmaRows& a, int row, const ColumnPair& b,
+                                       int v, const u32* row_shifts) {
+  const __m512i of_products = _mm512_min_epu16(_mm512_add_epi16(dwords(row_shifts[0]), b.shift[0]),
+                                               _mm512_add_epi16(dwords(row_shifts[8]), b.shift[1]));
+  const __m512i down = _mm512_set4_epi32(0x0f0e, 0x0b0a, 0x0706, 0x0302);
+  const __m512i tops = _mm512_mask_shuffle_epi8(first, 0x3333333333333333, second, down);
+  const __m512i of_sums = _mm512_sub_epi16(words(one_at_grid << 7), _mm512_and_epi32(tops, words(0x7f80)));
+  const __m512i shifts = _mm512_min_epu16(of_products, of_sums);
+  step(first, a, row, b, v, _mm512_and_epi32(shifts, dwords(0xffff0000)));
+  step(second, a, row + 2, b, v, _mm512_slli_epi32(shifts, 16));
 }
 
 // Accumulators that the steps are good for: +0 and those between the ends.
@@ -168,7 +180,7 @@ AMLM_AVX512_INLINE __mmask16 dot2(__m512i a, __m512i b, __m512i c, __m512i& out)
 }  // namespace
 
 bool has_wmma_avx512() {
-  static const bool has = has_avx512() && __builtin_cpu_supports("avx512vnni");
+  static const bool has = has_avx512() && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi2");
   return has;
 }
 
@@ -188,8 +200,8 @@ AMLM_AVX512 bool split_wmma_rows(const u32* m, WmmaRows& out) {
     _mm512_store_ps(out.factor[2 * v], widen(factors));
     _mm512_store_ps(out.factor[2 * v + 1], widen(_mm512_srli_epi32(factors, 16)));
     _mm512_store_si512(out.shift[v], _mm512_permutexvar_epi16(pairs, shifts(magnitudes, rows_bias)));
-    _mm512_store_si512(out.signs[v], _mm512_ternarylogic_epi32(_mm512_srai_epi16(factors, 15), words(0x0001),
-                                                               words(0x0100), select));
+    _mm512_store_si512(out.signs[v], _mm512_ternarylogic_epi32(_mm512_srai_epi16(factors, 15), dwords(0x00010100),
+                                                               dwords(0x01000001), and_or));
   }
   return _mm512_cmpge_epu16_mask(greatest, words(0x7c00)) == 0;
 }
@@ -211,8 +223,10 @@ AMLM_AVX512 bool split_wmma_columns(const u32* m, WmmaColumns& out) {
       const __m512i shift = shifts(magnitudes, columns_bias), turned = _mm512_rol_epi32(shift, 16);
       _mm512_store_si512(out.shift[half][2 * v], _mm512_mask_mov_epi16(shift, 0xaaaaaaaa, turned));
       _mm512_store_si512(out.shift[half][2 * v + 1], _mm512_mask_mov_epi16(shift, 0x55555555, turned));
-      _mm512_store_si512(out.signs[half][v], _mm512_ternarylogic_epi32(_mm512_srai_epi16(factors, 15), words(0xff00),
-                                                                       words(0x00ff), select));
+      const __m512i negative = _mm512_srai_epi16(factors, 15);
+      const __m512i single = _mm512_ternarylogic_epi32(negative, dwords(0x00010100), dwords(0x00ffff00), select);
+      const __m512i both = _mm512_add_epi32(_mm512_slli_epi32(negative, 24), _mm512_and_epi32(negative, dwords(0xff000000)));
+      _mm512_store_si512(out.signs[half][v], _mm512_srli_epi32(_mm512_or_epi32(single, both), 2));
     }
   return _mm512_cmpge_epu16_mask(greatest, words(0x7c00)) == 0;
 }
@@ -248,12 +262,7 @@ AMLM_AVX512_VNNI bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, c
 #pragma GCC unroll 4
       for (int i = 0; i < 4; i++) {
         const int row = 4 * i + parity;
-        const u32* rows = &a.shift[v][4 * parity + i];
-        // Two rows at once, in the upper and the lower words.
-        const __m512i shift = _mm512_min_epu16(_mm512_add_epi16(dwords(rows[0]), columns.shift[0]),
-                                               _mm512_add_epi16(dwords(rows[8]), columns.shift[1]));
-        step(sum[2 * i], a, row, columns, v, shift);
-        step(sum[2 * i + 1], a, row + 2, columns, v, _mm512_slli_epi32(shift, 16));
+        two_steps(sum[2 * i], sum[2 * i + 1], a, row, columns, v, &a.shift[v][4 * parity + i]);
       }
     }
     for (int v = 0; v < 8; v++)

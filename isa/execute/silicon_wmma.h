@@ -12,7 +12,7 @@ struct WmmaRows {
   alignas(64) u32 from[8][16];        // the factors: even rows of the lower lanes, odd ones of the upper
   alignas(64) f32 factor[16][16];
   alignas(64) u32 shift[8][16];
-  alignas(64) u32 signs[8][16];       // bytes s, 1 - s of both k; s = 1: negative
+  alignas(64) u32 signs[8][16];       // bytes 1, s, t, 1; s, t = 1: the factor of the first, the second k is negative
 };
 
 // B: [half of the wave][k][lane]. Usually both halves are the same: then there is one.
@@ -20,11 +20,11 @@ struct WmmaColumns {
   alignas(64) u32 from[8][16];        // the factors, when there is one half
   alignas(64) f32 factor[2][16][16];
   alignas(64) u32 shift[2][16][16];   // twice the same word
-  alignas(64) u32 signs[2][8][16];    // bytes s - 1, -s of both k
+  alignas(64) u32 signs[2][8][16];    // two bits lower: bytes 0, 2 s - 1, 2 t - 1, -s - t
   int halves;
 };
 
-bool has_wmma_avx512();   // and VNNI
+bool has_wmma_avx512();   // with VNNI and VBMI2
 
 // A fragment is eight registers of 32 lanes, one after the other.
 //

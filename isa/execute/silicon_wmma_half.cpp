@@ -84,7 +84,7 @@ AMLM_AVX512_VNNI bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, 
           _mm512_add_epi16(dwords(rows[8]), _mm512_load_si512(b.shift[half][2 * v + 1])));
       sum = step(sum, {{a.factor[2 * v][row], a.factor[2 * v + 1][row]},
                        {_mm512_load_ps(b.factor[half][2 * v]), _mm512_load_ps(b.factor[half][2 * v + 1])},
-                       a.signs[v][row], _mm512_load_si512(b.signs[half][v]),
+                       a.signs[v][row], _mm512_slli_epi32(_mm512_load_si512(b.signs[half][v]), 2),
                        _mm512_sll_epi32(least, _mm_cvtsi32_si128(up))});
       note(sum);
     }

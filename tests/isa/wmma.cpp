@@ -105,7 +105,7 @@ u32 differences(const Fragment& x, const Fragment& y) {
 }
 
 bool no_fast_way() {
-  if (!has_wmma_avx512()) std::puts("this host has no AVX-512 with VNNI: nothing to test");
+  if (!has_wmma_avx512()) std::puts("this host has no AVX-512 with VNNI and VBMI2: nothing to test");
   return !has_wmma_avx512();
 }
 
