@@ -33,12 +33,19 @@ void global_addresses(Wave& wave, const Instruction& in, u64* address) {
   }
 }
 
-void count_global(Wave& wave, const u64* address, u32 mask, u32 bytes, Use use) {
-  Counters& counters = *wave.counters;
+namespace {
+
+inline void count_bytes(Wave& wave, u32 mask, u32 bytes, Use use) {
   const u64 moved = u64(std::popcount(mask)) * bytes;
-  if (use != Use::write) counters.global_read_bytes += moved;
-  if (use != Use::read) counters.global_write_bytes += moved;
-  if (wave.memory->counts_lines()) counters.cache_lines += count_cache_lines(address, mask, bytes);
+  if (use != Use::write) wave.counters->global_read_bytes += moved;
+  if (use != Use::read) wave.counters->global_write_bytes += moved;
+}
+
+}  // namespace
+
+void count_global(Wave& wave, const u64* address, u32 mask, u32 bytes, Use use) {
+  count_bytes(wave, mask, bytes, use);
+  if (wave.memory->counts_lines()) wave.counters->cache_lines += count_cache_lines(address, mask, bytes);
 }
 
 namespace {
@@ -180,7 +187,7 @@ void store(Wave& wave, const Step& step) {
 // The same for AVX-512 where a scalar base is mapped and so is base + offset of every lane. Where the base is on the host;
 // null: it is not so simple.
 template <Shape shape>
-AMLM_AVX512 u8* simple_base(const Wave& wave, const Instruction& in, const u32* offset, Access right) {
+AMLM_LANES u8* simple_base(const Wave& wave, const Instruction& in, const u32* offset, Access right) {
   const Operand& base = in.src[2];
   if (in.format != Format::global || wave.checker || !in.src[0].present() || base.code > code_vcc_lo || !wave.exec())
     return nullptr;
@@ -191,9 +198,10 @@ AMLM_AVX512 u8* simple_base(const Wave& wave, const Instruction& in, const u32* 
   return all_up_to(offset, wave.exec(), u32(last)) ? window.host : nullptr;
 }
 
-void count_simple(Wave& wave, const Instruction& in, u32 bytes, Use use) {
+AMLM_LANES void count_simple(Wave& wave, const Instruction& in, u32 bytes, Use use) {
+  if (!wave.memory->counts_lines()) return count_bytes(wave, wave.exec(), bytes, use);
   std::array<u64, half_lanes> address;
-  if (wave.memory->counts_lines()) global_addresses(wave, in, address.data());
+  global_addresses(wave, in, address.data());
   count_global(wave, address.data(), wave.exec(), bytes, use);
 }
 

@@ -11,8 +11,6 @@
 
 namespace amlm::isa {
 
-#define AMLM_LANES AMLM_AVX512 inline __attribute__((always_inline))
-
 // No active lane's offset is above `last`.
 AMLM_LANES bool all_up_to(const u32* offset, u32 mask, u32 last) {
   const __m512i limit = _mm512_set1_epi32(i32(last));
@@ -224,8 +222,6 @@ AMLM_LANES void store_lanes(u8* base, const u32* offset, u32 mask, const u32* re
     }
   }
 }
-
-#undef AMLM_LANES
 
 }  // namespace amlm::isa
 

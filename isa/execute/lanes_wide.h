@@ -7,8 +7,6 @@
 
 namespace amlm::isa {
 
-#define AMLM_LANES AMLM_AVX512 inline __attribute__((always_inline))
-
 struct WideSource {
   const u32* lanes;   // null: `constant`
   u32 constant;

@@ -13,8 +13,6 @@
 namespace amlm::isa::silicon {
 namespace {
 
-#define AMLM_LANES AMLM_AVX512 inline __attribute__((always_inline))
-
 constexpr int to_even = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC,
               to_floor = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
 
