@@ -192,6 +192,31 @@ TEST_CASE("wmma: sums of 16 bits take the AVX-512 way and get the bits of single
   CHECK(taken > 1000);
 }
 
+TEST_CASE("wmma: every two extreme factors of A meet every two of B and every sum") {
+  if (no_fast_way()) return;
+  Random random{std::mt19937(seed_of(8))};
+  constexpr u16 halves[] = {0x0000, 0x8000, 0x0001, 0x83ff, 0x0400, 0x8401, 0x3c00, 0xbc00, 0x3fff, 0x7bff, 0xfbff};
+  constexpr u32 count = std::size(halves), pairs = count * count;
+  const u32 sums[] = {0, Random::lowest, Random::lowest | 0x80000001, 0x28800000, 0xa8ffffff, 0x3f800000,
+                      0xbf800000, 0x3fffffff, 0xcf000001, Random::end - 1, (Random::end - 1) | 0x80000000};
+  const auto pair = [&](u32 i) { return u32{halves[i % pairs / count]} | u32{halves[i % count]} << 16; };
+  for (const u32 sum : sums)
+    for (u32 row = 0; row < pairs; row += 16)
+      for (u32 column = 0; column < pairs; column += 16) {
+        Fragment a, b, c, d;
+        const u32 k = random.next() % 8, others = random.next() % 4;   // what comes before and after: zeros of either sign
+        for (u32 v = 0; v < 8; v++)
+          for (u32 lane = 0; lane < 32; lane++) {
+            a.lanes[v][lane] = v == k ? pair(row + lane % 16) : others * 0x80000000 | (others & 2) << 14;
+            b.lanes[v][lane] = v == k ? pair(column + lane % 16) : 0;
+            c.lanes[v][lane] = sum;
+          }
+        INFO("sum " << std::hex << sum << ", rows from " << row << ", columns from " << column << ", k " << k);
+        REQUIRE(run_fast(a, b, c, d).taken);
+        REQUIRE(differences(d, expected(a, b, c)) == 0);
+      }
+}
+
 TEST_CASE("wmma: the AVX-512 way refuses what it is not good for") {
   if (no_fast_way()) return;
   Random random{std::mt19937(seed_of(4))};
@@ -397,6 +422,30 @@ TEST_CASE("wmma: equal fragments are taken apart once, and those that differ in 
       CHECK(same(*factors->rows(8, other.lanes[0]), rows));
       CHECK(same(*factors->columns(16, other.lanes[0]), columns));
     }
+}
+
+TEST_CASE("wmma: columns whose halves differ are not taken for either half") {
+  if (no_fast_way()) return;
+  Random random{std::mt19937(seed_of(9))};
+  Step step;
+  Wave wave;
+  static WmmaColumns columns;
+  for (const u32 half : {0u, 1u}) {
+    Fragment both, one;
+    random.fill(both, Factors::near, false);
+    std::copy_n(both.lanes[0], 16, both.lanes[0] + 16);
+    for (u32 v = 0; v < 8; v++)
+      for (u32 lane = 0; lane < 32; lane++) one.lanes[v][lane] = both.lanes[v][16 * half + lane % 16];
+    for (const bool first_both : {true, false}) {
+      auto factors = std::make_unique<WmmaFactors>();
+      factors->follow(wave, step);
+      factors->columns(8, (first_both ? both : one).lanes[0]);
+      factors->follow(wave, step);
+      const Fragment& second = first_both ? one : both;
+      REQUIRE(split_wmma_columns(second.lanes[0], columns));
+      CHECK(same(*factors->columns(8, second.lanes[0]), columns));
+    }
+  }
 }
 
 TEST_CASE("wmma: a fragment that cannot be taken apart is not kept") {
