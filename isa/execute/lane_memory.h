@@ -85,12 +85,32 @@ AMLM_LANES __m512i load_spread(const u8* base, const u32* at) {
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
+// All 16 lanes: each as far behind the one before it as the second behind the first, without a wrap.
+AMLM_LANES bool evenly_apart(const u32* at, u32 apart, __mmask16 lanes) {
+  const __m512i number = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i row = _mm512_add_epi32(_mm512_set1_epi32(i32(at[0])),
+                                       _mm512_mullo_epi32(number, _mm512_set1_epi32(i32(apart))));
+  return lanes == 0xffff && u64{at[0]} + 15ull * apart == at[15] &&
+         _mm512_cmpneq_epi32_mask(row, _mm512_loadu_si512(at)) == 0;
+}
+AMLM_LANES __m512i load_apart(const u8* from, u64 apart) {
+  const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(from)), load_16(from + 4 * apart), 1);
+  const u8* behind = from + 8 * apart;
+  const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(behind)), load_16(behind + 4 * apart), 1);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
 // Offsets of lanes that are off become 0: as good as any other.
 AMLM_LANES Rows load_rows(const u8* base, const u32* offset, __mmask16 lanes) {
   Parts parts;
   if (four_by_four(_mm512_loadu_si512(offset), lanes)) {
     for (u32 i = 0; i < 4; ++i) parts.part[i] = _mm512_loadu_si512(base + offset[4 * i]);
     return rows_of_adjacent(parts);
+  }
+  const u32 apart = offset[1] - offset[0];
+  if (evenly_apart(offset, apart, lanes)) {
+    for (u32 i = 0; i < 4; ++i) parts.part[i] = load_apart(base + offset[0] + u64(i) * apart, apart);
+    return rows_of_spread(parts);
   }
   alignas(64) u32 at[16];
   _mm512_store_si512(at, _mm512_maskz_loadu_epi32(lanes, offset));
@@ -191,6 +211,10 @@ AMLM_LANES void load_lanes(const u8* base, const u32* offset, u32 mask, u32* reg
         lane_memory::load_row_64(base + offset[first], registers + first);
         continue;
       }
+    }
+    if (lanes == 0xffff) {
+      for (u32 lane = first; lane < first + 16; ++lane) deposit<shape>(registers, lane, base + offset[lane]);
+      continue;
     }
     for (u32 left = lanes; left != 0; left &= left - 1) {
       const u32 lane = first + u32(std::countr_zero(left));

@@ -1,5 +1,5 @@
-// Loads and stores of 32 lanes, LDS and global, in fast and strict mode: lanes in a row, four by four, the two halves alike,
-// anywhere, one above the other; all lanes and some; over the address register.
+// Loads and stores of 32 lanes, LDS and global, in fast and strict mode: lanes in a row, four by four, evenly apart, the two
+// halves alike, anywhere, one above the other; all lanes and some; over the address register.
 #include <cstring>
 #include <random>
 
@@ -23,10 +23,11 @@ struct Input {
   u32 value[4][lanes];
 };
 
-enum class Pattern : u8 { anywhere, row, almost_row, fours, halves_alike, one_place, count };
+enum class Pattern : u8 { anywhere, row, almost_row, fours, halves_alike, apart, halves_apart, one_place, count };
 
 void make_offsets(Random& random, Pattern pattern, u32 bytes, Input& input) {
   const u32 limit = memory_bytes - place - 16, start = below(random, limit - lanes * bytes);
+  const u32 apart = below(random, (limit - start) / lanes);
   u32 fours[lanes / 4];
   for (u32& four : fours) four = below(random, limit - 48);
   for (u32 i = 0; i < lanes; ++i) {
@@ -34,6 +35,8 @@ void make_offsets(Random& random, Pattern pattern, u32 bytes, Input& input) {
       case Pattern::row: case Pattern::almost_row: input.offset[i] = start + i * bytes; break;
       case Pattern::fours: input.offset[i] = fours[i / 4] + i % 4 * 16; break;
       case Pattern::halves_alike: input.offset[i] = i < 16 ? below(random, limit) : input.offset[i - 16]; break;
+      case Pattern::apart: input.offset[i] = start + i * apart; break;
+      case Pattern::halves_apart: input.offset[i] = start + i % 16 * apart; break;
       case Pattern::one_place: input.offset[i] = start; break;
       default: input.offset[i] = below(random, limit);
     }
