@@ -154,7 +154,8 @@ void Workplace::start_vectors(Wave& wave, u32 first_lane, std::array<u32, 3> lan
   wave.sgpr[code_exec_lo] = wave.sgpr[code_exec_hi] = 0;
   const u32 active = std::min(wave.lanes, total - first_lane);
   if (lanes[0] == total) {
-    for (u32 i = 0; i < wave.lanes; ++i) wave.vgpr_base[i / 32][0][i % 32] = first_lane + i;
+    for (u32 half = 0; half < wave.lanes / half_lanes; ++half)
+      for (u32 i = 0; i < half_lanes; ++i) wave.vgpr_base[half][0][i] = first_lane + half * half_lanes + i;
     wave.sgpr[code_exec_lo] = active >= 32 ? ~0u : (1u << active) - 1;
     wave.sgpr[code_exec_hi] = active <= 32 ? 0 : active == 64 ? ~0u : (1u << (active - 32)) - 1;
     if (wave.checker) wave.checker->start_v0(wave);
