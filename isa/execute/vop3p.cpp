@@ -297,8 +297,8 @@ void v_fma_mix_half(Wave& wave, const Step& step) {
   }
 }
 
-// The same for AVX-512 in the usual mode, without clamp: 16 lanes at a time. Rounded to f16 by way of a sum cut to f32 with
-// its last bit set when something was cut off. NaN results go the other way, for their bits.
+// The same for AVX-512 in the usual mode, without clamp: 16 lanes at a time. Rounded to f16 by way of the odd one of the two
+// f32 next to the sum, or the sum itself. NaN results go the other way, for their bits.
 #if defined(__x86_64__)
 
 struct MixSource {
@@ -339,19 +339,17 @@ enum class MixResult : u8 { f32, low, high };
 // False: a result is NaN, and nothing was written.
 template <MixResult kind, bool signs>
 AMLM_AVX512 bool fma_mix_wide(Wave& wave, const Instruction& in) {
-  constexpr int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC, up = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC,
-                cut = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+  constexpr int down = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC, up = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC;
   const MixSource a = mix_source_of(wave, in, 0), b = mix_source_of(wave, in, 1), c = mix_source_of(wave, in, 2);
   __m512i result[2];
   for (u32 i = 0; i < 2; i++) {
     const __m512 x = mix_lanes<signs>(a, 16 * i), y = mix_lanes<signs>(b, 16 * i), z = mix_lanes<signs>(c, 16 * i);
-    const __m512 sum = kind == MixResult::f32 ? _mm512_fmadd_ps(x, y, z) : _mm512_fmadd_round_ps(x, y, z, cut);
+    const __m512 sum = kind == MixResult::f32 ? _mm512_fmadd_ps(x, y, z) : _mm512_fmadd_round_ps(x, y, z, down);
     if (_mm512_cmp_ps_mask(sum, sum, _CMP_UNORD_Q) != 0) return false;
     result[i] = _mm512_castps_si512(sum);
     if (kind == MixResult::f32) continue;
-    const __mmask16 inexact = _mm512_cmp_ps_mask(_mm512_fmadd_round_ps(x, y, z, down), _mm512_fmadd_round_ps(x, y, z, up),
-                                                 _CMP_NEQ_UQ);
-    const __m512i odd = _mm512_mask_or_epi32(result[i], inexact, result[i], _mm512_set1_epi32(1));
+    const __m512i above = _mm512_castps_si512(_mm512_fmadd_round_ps(x, y, z, up));
+    const __m512i odd = _mm512_mask_mov_epi32(above, _mm512_test_epi32_mask(result[i], _mm512_set1_epi32(1)), result[i]);
     const __m256i half = _mm512_cvtps_ph(_mm512_castsi512_ps(odd), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     result[i] = _mm512_cvtepu16_epi32(half);
   }
