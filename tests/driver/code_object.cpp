@@ -5,7 +5,7 @@
 #include <random>
 
 #include "driver/code_object.h"
-#include "tests/driver/seed.h"
+#include "tests/seed.h"
 #include "tests/driver/tiny.h"
 
 using namespace amlm;

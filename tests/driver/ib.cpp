@@ -7,7 +7,7 @@
 
 #include "driver/ib.h"
 #include "driver/tables/tables.h"
-#include "tests/driver/seed.h"
+#include "tests/seed.h"
 
 using namespace amlm;
 

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "driver/tables/tables.h"
-#include "tests/driver/seed.h"
+#include "tests/seed.h"
 
 using namespace amlm;
 

@@ -10,6 +10,7 @@
 
 #include "engine/model/model.h"
 #include "tests/engine/gguf_builder.h"
+#include "tests/seed.h"
 
 using namespace amlm;
 using namespace amlm::tests;
@@ -222,7 +223,7 @@ TEST_CASE("23 truncated anywhere") {
   const GgufBuilder builder = tiny_llama();
   const Bytes whole = builder.build();
   const u64 header = builder.header_bytes();
-  const u32 seed = std::getenv("AMLM_TEST_SEED") ? static_cast<u32>(std::atoll(std::getenv("AMLM_TEST_SEED"))) : 1;
+  const u32 seed = static_cast<u32>(test_seed(1));
   std::mt19937 random(seed);
   INFO("seed " << seed);
   const auto cut = [&](u64 size) {
@@ -242,7 +243,7 @@ TEST_CASE("23 flipped bytes are refused or taken, never worse") {
   const GgufBuilder builder = tiny_llama();
   const Bytes whole = builder.build();
   const u64 header = builder.header_bytes();
-  const u32 seed = std::getenv("AMLM_TEST_SEED") ? static_cast<u32>(std::atoll(std::getenv("AMLM_TEST_SEED"))) : 2;
+  const u32 seed = static_cast<u32>(test_seed(2));
   std::mt19937 random(seed);
   INFO("seed " << seed);
   u32 errors = 0;

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "tests/reference/dequantize.h"
+#include "tests/seed.h"
 
 using namespace amlm;
 using kernels::WeightType;
@@ -18,7 +19,7 @@ namespace {
 constexpr WeightType types[] = {WeightType::f32,  WeightType::f16,  WeightType::bf16, WeightType::q8_0,
                                 WeightType::q4_0, WeightType::q4_k, WeightType::q6_k};
 
-u32 seed() { return std::getenv("AMLM_TEST_SEED") ? static_cast<u32>(std::atoll(std::getenv("AMLM_TEST_SEED"))) : 5; }
+u32 seed() { return static_cast<u32>(test_seed(5)); }
 
 // A block of the file put together again from the planes, by the layout in kernels/kernels.h.
 std::vector<u8> block_from_planes(WeightType type, const PlaneLayout& layout, const std::vector<u8>& memory, u64 row,

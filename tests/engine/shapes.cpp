@@ -8,6 +8,7 @@
 #include "engine/session.h"
 #include "tests/engine/random_model.h"
 #include "tests/reference/llama.h"
+#include "tests/seed.h"
 
 using namespace amlm;
 using namespace amlm::tests;
@@ -22,7 +23,7 @@ Device& device() {
   return **opened;
 }
 
-u32 seed() { return std::getenv("AMLM_TEST_SEED") ? static_cast<u32>(std::atoll(std::getenv("AMLM_TEST_SEED"))) : 1; }
+u32 seed() { return static_cast<u32>(test_seed(1)); }
 
 template <class T> void must(const Result<T>& result) {
   INFO((result ? "" : result.error().sentence));

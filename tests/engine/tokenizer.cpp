@@ -13,6 +13,7 @@
 #include "engine/tokenizer/pre_tokenizer.h"
 #include "engine/tokenizer/utf8.h"
 #include "tests/engine/gguf_builder.h"
+#include "tests/seed.h"
 
 using namespace amlm;
 using namespace amlm::tests;
@@ -46,7 +47,7 @@ std::string text_of(const Tokenizer& tokenizer, const std::vector<u32>& ids) {
   return out + stream.finish();
 }
 
-u32 seed() { return std::getenv("AMLM_TEST_SEED") ? static_cast<u32>(std::atoll(std::getenv("AMLM_TEST_SEED"))) : 7; }
+u32 seed() { return static_cast<u32>(test_seed(7)); }
 
 // A byte-level BPE vocabulary with these merges, and what is needed around it.
 struct BpeModel {

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "isa/execute/alu.h"
-#include "tests/driver/seed.h"
+#include "tests/seed.h"
 #include "tests/isa/alu_cases.h"
 
 using namespace amlm;

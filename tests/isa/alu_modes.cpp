@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "tests/isa/alu_bench.h"
+#include "tests/seed.h"
 
 using namespace amlm;
 using namespace amlm::isa;
@@ -15,10 +16,7 @@ namespace {
 
 using Wide = __int128;
 
-u64 seed_of_test() {
-  const char* wanted = std::getenv("AMLM_TEST_SEED");
-  return wanted ? std::strtoull(wanted, nullptr, 0) : 11;
-}
+u64 seed_of_test() { return test_seed(11); }
 
 bool is_finite(u32 half) { return (half & 0x7c00) != 0x7c00; }
 

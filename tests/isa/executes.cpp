@@ -13,6 +13,7 @@
 #include "isa/run.h"
 #include "isa/tables.h"
 #include "tests/isa/samples.h"
+#include "tests/seed.h"
 
 using namespace amlm;
 using namespace amlm::isa;
@@ -91,8 +92,7 @@ class ZeroMachine {
 }  // namespace
 
 TEST_CASE("every compute row executes, or ERRATA says why not") {
-  const char* wanted = std::getenv("AMLM_TEST_SEED");
-  const u64 seed = wanted ? std::strtoull(wanted, nullptr, 0) : 1;
+  const u64 seed = test_seed(1);
   CAPTURE(seed);
   Random random(seed);
   const std::string known = reasons();

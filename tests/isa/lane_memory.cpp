@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "tests/isa/machine.h"
+#include "tests/seed.h"
 
 namespace amlm::isa::test {
 
@@ -134,17 +135,29 @@ bool agrees(const State& state, const TestBuffer& memory, const u32* out) {
   return true;
 }
 
-void check_access(const Access& access, Random& random) {
+// The kernel of an access and its buffers.
+struct Bed {
   Machine machine;
   TestBuffer& input_buffer = machine.buffer("input", sizeof(Input));
   TestBuffer& memory = machine.buffer("memory", memory_bytes);
   TestBuffer& out = machine.buffer("out", lanes * 32);
   TestBuffer& arguments = machine.buffer("arguments", 24);
-  const u64 addresses[] = {input_buffer.va, memory.va, out.va};
-  std::memcpy(arguments.bytes.data(), addresses, sizeof addresses);
-  const Dispatch dispatch = dispatch_of({.code_va = machine.code(assemble(kernel_of(access))),
-                                         .arguments = arguments.va, .lds_bytes = memory_bytes});
   Input& input = *input_buffer.as<Input>();
+  Dispatch dispatch;
+
+  explicit Bed(const Access& access) {
+    const u64 addresses[] = {input_buffer.va, memory.va, out.va};
+    std::memcpy(arguments.bytes.data(), addresses, sizeof addresses);
+    dispatch = dispatch_of({.code_va = machine.code(assemble(kernel_of(access))),
+                            .arguments = arguments.va, .lds_bytes = memory_bytes});
+  }
+};
+
+void check_access(const Access& access, Random& random) {
+  Bed bed(access);
+  Machine& machine = bed.machine;
+  TestBuffer& memory = bed.memory;
+  Input& input = bed.input;
   for (u32 kind = 0; kind < 12; ++kind) {
     for (u32 pattern = 0; pattern < u32(Pattern::count); ++pattern) {
       make_offsets(random, Pattern(pattern), access.bytes, input);
@@ -160,11 +173,11 @@ void check_access(const Access& access, Random& random) {
       for (const Mode mode : {Mode::strict, Mode::fast}) {
         machine.options = {.mode = mode, .count_lines = kind % 2 == 0};
         std::memcpy(memory.bytes.data(), before.memory, memory_bytes);
-        const RunReport report = machine.run(dispatch);
+        const RunReport report = machine.run(bed.dispatch);
         INFO(access.name << (access.lds ? " LDS" : " global") << " v" << access.first_register << " pattern " << pattern
                          << " mask " << input.mask << (mode == Mode::fast ? " fast" : " strict"));
         REQUIRE((report.fault ? report.fault->sentence : "") == "");
-        REQUIRE(agrees(state, memory, out.as<u32>()));
+        REQUIRE(agrees(state, memory, bed.out.as<u32>()));
       }
     }
   }
@@ -173,7 +186,9 @@ void check_access(const Access& access, Random& random) {
 }  // namespace
 
 TEST_CASE("lanes move between memory and registers in every pattern") {
-  Random random(1);
+  const u64 seed = test_seed(1);
+  CAPTURE(seed);
+  Random random(seed);
   for (const bool lds : {false, true}) {
     for (const u32 first_register : {2u, 3u}) {
       for (const auto& [bits, bytes] : {std::pair{"u16", 2u}, {"b32", 4u}, {"b64", 8u}, {"b96", 12u}, {"b128", 16u}})
@@ -189,21 +204,12 @@ TEST_CASE("the last lane is looked at in fast mode too") {
   for (const u32 size : {4u, 8u, 16u}) {
     for (const bool store : {false, true}) {
       const Access access{fmt::format("{}_b{}", store ? "store" : "load", size * 8), size, store, false, 3};
-      Machine machine;
-      TestBuffer& input_buffer = machine.buffer("input", sizeof(Input));
-      TestBuffer& memory = machine.buffer("memory", memory_bytes);
-      TestBuffer& out = machine.buffer("out", lanes * 32);
-      TestBuffer& arguments = machine.buffer("arguments", 24);
-      const u64 addresses[] = {input_buffer.va, memory.va, out.va};
-      std::memcpy(arguments.bytes.data(), addresses, sizeof addresses);
-      const Dispatch dispatch = dispatch_of({.code_va = machine.code(assemble(kernel_of(access))),
-                                             .arguments = arguments.va});
+      Bed bed(access);
       for (const u32 past : {0u, 1u}) {
-        machine.options.mode = Mode::fast;
-        Input& input = *input_buffer.as<Input>();
-        input.mask = ~0u;
-        for (u32 i = 0; i < lanes; ++i) input.offset[i] = memory_bytes - place - lanes * size + i * size + past;
-        const RunReport report = machine.run(dispatch);
+        bed.machine.options.mode = Mode::fast;
+        bed.input.mask = ~0u;
+        for (u32 i = 0; i < lanes; ++i) bed.input.offset[i] = memory_bytes - place - lanes * size + i * size + past;
+        const RunReport report = bed.machine.run(bed.dispatch);
         CHECK((report.fault ? report.fault->kind : "") == (past ? "unmapped" : ""));
       }
     }

@@ -10,6 +10,7 @@
 
 #include "tests/isa/alu_bench.h"
 #include "tests/isa/samples.h"
+#include "tests/seed.h"
 
 using namespace amlm;
 using namespace amlm::isa;
@@ -198,8 +199,7 @@ Found compare_rows(u64 seed, Planted planted) {
 }  // namespace
 
 TEST_CASE("modifiers of every row: as the plain instruction on prepared registers") {
-  const char* given = std::getenv("AMLM_TEST_SEED");
-  const u64 seed = given ? std::strtoull(given, nullptr, 0) : 1;
+  const u64 seed = test_seed(1);
   CAPTURE(seed);
   const Found found = compare_rows(seed, Planted::nothing);
   for (const std::string& instruction : found.different) {

@@ -12,6 +12,7 @@
 
 #include "isa/execute/wmma_factors.h"
 #include "tests/isa/machine.h"
+#include "tests/seed.h"
 
 using namespace amlm;
 using namespace amlm::isa;
@@ -20,8 +21,7 @@ using namespace amlm::isa::silicon;
 namespace {
 
 u32 seed_of(u32 usual) {
-  const char* given = std::getenv("AMLM_TEST_SEED");
-  const u32 seed = given ? u32(std::strtoul(given, nullptr, 0)) : usual;
+  const u32 seed = u32(test_seed(usual));
   std::printf("AMLM_TEST_SEED=%u\n", seed);
   return seed;
 }

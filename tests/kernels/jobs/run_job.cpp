@@ -5,6 +5,7 @@
 #include "driver/code_object.h"
 #include "isa/tables.h"
 #include "kernels/kernels.h"
+#include "tests/seed.h"
 
 namespace amlm::test {
 
@@ -128,9 +129,6 @@ JobResult run_without(const Job& job, const Wait& wait) {
   return result;
 }
 
-u64 job_seed() {
-  const char* text = std::getenv("AMLM_TEST_SEED");
-  return text ? std::strtoull(text, nullptr, 0) : 1;
-}
+u64 job_seed() { return test_seed(1); }
 
 }  // namespace amlm::test
