@@ -173,7 +173,9 @@ class Writer {
       return fmt::format("({})({} {} ({} & {}))", names[type], a, one_of("<<", ">>"), expression(U32, depth),
                          wide ? 63 : type >= U32 ? 31 : type >= U16 ? 15 : 7);
     }
-    return fmt::format("({})({} {} {})", names[type], a, one_of("+", "-", "*", "&", "|", "^"), b);
+    const std::string op = one_of("+", "-", "*", "&", "|", "^");
+    if (type < U16 && op == "|") return fmt::format("({})or_8({}, {})", names[type], a, b);
+    return fmt::format("({})({} {} {})", names[type], a, op, b);
   }
 
   std::string special(Type type, u32 depth) {
