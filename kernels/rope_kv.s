@@ -30,6 +30,19 @@ rope_waves = 2
   .endr
 .endm
 
+// The heads before `end`, turned.
+.macro rope_rotated name, end, turn
+.Lrope_\name:
+  s_cmp_ge_u32  s[head], s[\end]
+  s_cbranch_scc1 .Lrope_\name\()_done
+  rope_load
+  s_waitcnt     vmcnt(0)                // value
+  rope_rotate   \turn
+  rope_store
+  s_branch      .Lrope_\name
+.Lrope_\name\()_done:
+.endm
+
 // target = base + 2 * head_size * row.
 .macro rope_target base, row
   s_mul_i32     s[target], s[\row], s[head_size]
@@ -147,29 +160,13 @@ kernel rope_kv
   .irp i, 0, 1, 2, 3
   v_mul_f32     v[scaled+\i], v[turn+\i], v[product]
   .endr
-.Lrope_q:
-  s_cmp_ge_u32  s[head], s[heads]
-  s_cbranch_scc1 .Lrope_to_k
-  rope_load
-  s_waitcnt     vmcnt(0)                // value
-  rope_rotate   scaled
-  rope_store
-  s_branch      .Lrope_q
+  rope_rotated  q, heads, scaled
 
-.Lrope_to_k:
   rope_cache_row k_cache, heads
   s_mul_i32     s[target_step], s[context], s[head_size]
   s_lshl_b64    s[target_step:target_step+1], s[target_step:target_step+1], 2   // cache heads of f16
-.Lrope_k:
-  s_cmp_ge_u32  s[head], s[qk_heads]
-  s_cbranch_scc1 .Lrope_to_v
-  rope_load
-  s_waitcnt     vmcnt(0)                // value
-  rope_rotate   turn
-  rope_store
-  s_branch      .Lrope_k
+  rope_rotated  k, qk_heads, turn
 
-.Lrope_to_v:
   rope_cache_row v_cache, qk_heads
 .Lrope_v:
   s_cmp_ge_u32  s[head], s[all_heads]

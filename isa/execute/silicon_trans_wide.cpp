@@ -32,13 +32,11 @@ AMLM_LANES __m512i look_up(const Column& from, __m512i segment) {
   return _mm512_permutex2var_epi32(_mm512_load_si512(from.of), segment, _mm512_load_si512(from.of + 16));
 }
 
-AMLM_LANES __m512i u32s(u32 x) { return _mm512_set1_epi32(i32(x)); }
-
 // value / 2^shift, rounded to nearest even.
 template <u32 shift>
 AMLM_LANES __m512i even_32(__m512i value) {
-  const __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(value, shift), u32s(1));
-  const __m512i half = _mm512_add_epi32(value, u32s((1u << (shift - 1)) - 1));
+  const __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(value, shift), dwords(1));
+  const __m512i half = _mm512_add_epi32(value, dwords((1u << (shift - 1)) - 1));
   return _mm512_srli_epi32(_mm512_add_epi32(half, odd), shift);
 }
 
@@ -92,40 +90,41 @@ AMLM_LANES __m512i joined(__m256i low, __m256i high) { return _mm512_inserti64x4
 
 // Lanes in `rare` are for the scalar function.
 AMLM_LANES __m512i exp2_lanes(__m512i x, __mmask16& rare) {
-  const __m512i magnitude = _mm512_and_epi32(x, u32s(0x7fffffff)), negative = _mm512_srai_epi32(x, 31);
-  const __m512i limit = _mm512_mask_mov_epi32(u32s(0x43000000u - 0x33800000), _mm512_movepi32_mask(x),
-                                              u32s(0x42fc0001u - 0x33800000));
-  rare = _mm512_cmpge_epu32_mask(_mm512_sub_epi32(magnitude, u32s(0x33800000)), limit);
-  const __m512i exponent = _mm512_sub_epi32(_mm512_srli_epi32(magnitude, 23), u32s(127));
-  const __m512i significant = _mm512_or_epi32(_mm512_and_epi32(magnitude, u32s(0x7fffff)), u32s(0x800000));
+  const __m512i magnitude = _mm512_and_epi32(x, dwords(0x7fffffff)), negative = _mm512_srai_epi32(x, 31);
+  const __m512i limit = _mm512_mask_mov_epi32(dwords(0x43000000u - 0x33800000), _mm512_movepi32_mask(x),
+                                              dwords(0x42fc0001u - 0x33800000));
+  rare = _mm512_cmpge_epu32_mask(_mm512_sub_epi32(magnitude, dwords(0x33800000)), limit);
+  const __m512i exponent = _mm512_sub_epi32(_mm512_srli_epi32(magnitude, 23), dwords(127));
+  const __m512i significant = _mm512_or_epi32(_mm512_and_epi32(magnitude, dwords(0x7fffff)), dwords(0x800000));
   // Shifts by 32 or more, which negative counts are too, give 0.
-  const __m512i phase = _mm512_or_epi32(_mm512_sllv_epi32(significant, _mm512_add_epi32(exponent, u32s(6))),
-                                        _mm512_srlv_epi32(significant, _mm512_sub_epi32(u32s(u32(-6)), exponent)));
-  const __m512i whole = _mm512_srlv_epi32(significant, _mm512_sub_epi32(u32s(23), exponent));
-  const __m512i kept = _mm512_and_epi32(_mm512_xor_epi32(phase, negative), u32s(0x1fffffff));
-  const __m512i segment = _mm512_srli_epi32(kept, 24), fraction = _mm512_and_epi32(kept, u32s(0xffffff));
+  const __m512i phase = _mm512_or_epi32(_mm512_sllv_epi32(significant, _mm512_add_epi32(exponent, dwords(6))),
+                                        _mm512_srlv_epi32(significant, _mm512_sub_epi32(dwords(u32(-6)), exponent)));
+  const __m512i whole = _mm512_srlv_epi32(significant, _mm512_sub_epi32(dwords(23), exponent));
+  const __m512i kept = _mm512_and_epi32(_mm512_xor_epi32(phase, negative), dwords(0x1fffffff));
+  const __m512i segment = _mm512_srli_epi32(kept, 24), fraction = _mm512_and_epi32(kept, dwords(0xffffff));
   const __m512i coordinate = _mm512_srli_epi32(fraction, 6);
   const __m512i inner = even_32<7>(_mm512_add_epi32(_mm512_slli_epi32(look_up(exp2_columns[2], segment), 7),
                                                     _mm512_mullo_epi32(look_up(exp2_columns[3], segment), coordinate)));
   const Terms t{look_up(exp2_columns[0], segment), look_up(exp2_columns[1], segment), inner, coordinate, fraction};
-  const __m512i base = _mm512_slli_epi32(_mm512_add_epi32(_mm512_xor_epi32(whole, negative), u32s(126)), 23);
+  const __m512i base = _mm512_slli_epi32(_mm512_add_epi32(_mm512_xor_epi32(whole, negative), dwords(126)), 23);
   return _mm512_add_epi32(base, joined(exp2_half<0>(t), exp2_half<1>(t)));
 }
 
 AMLM_LANES __m512i rcp_lanes(__m512i x, __mmask16& rare) {
-  const __m512i mantissa = _mm512_and_epi32(x, u32s(0x7fffff));
-  const __m512i field = _mm512_and_epi32(_mm512_srli_epi32(x, 23), u32s(0xff));
-  rare = _mm512_cmpge_epu32_mask(_mm512_sub_epi32(field, u32s(1)), u32s(252)) | _mm512_testn_epi32_mask(mantissa, mantissa);
+  const __m512i mantissa = _mm512_and_epi32(x, dwords(0x7fffff));
+  const __m512i field = _mm512_and_epi32(_mm512_srli_epi32(x, 23), dwords(0xff));
+  rare = _mm512_cmpge_epu32_mask(_mm512_sub_epi32(field, dwords(1)), dwords(252)) |
+         _mm512_testn_epi32_mask(mantissa, mantissa);
   const __m512i segment = _mm512_srli_epi32(mantissa, 18);
-  const __m512i fraction = _mm512_slli_epi32(_mm512_and_epi32(mantissa, u32s(0x3ffff)), 6);
-  const __m512i near = _mm512_add_epi32(_mm512_srli_epi32(fraction, 4), u32s(1));
+  const __m512i fraction = _mm512_slli_epi32(_mm512_and_epi32(mantissa, dwords(0x3ffff)), 6);
+  const __m512i near = _mm512_add_epi32(_mm512_srli_epi32(fraction, 4), dwords(1));
   const __m512i inner = _mm512_sub_epi32(_mm512_slli_epi32(look_up(rcp_columns[2], segment), 8),
                                          even_32<12>(_mm512_mullo_epi32(look_up(rcp_columns[3], segment), near)));
   const Terms t{look_up(rcp_columns[0], segment), look_up(rcp_columns[1], segment), inner,
                 _mm512_srli_epi32(fraction, 7), fraction};
-  const __m512i normal = _mm512_add_epi32(joined(rcp_half<0>(t), rcp_half<1>(t)), u32s(0x3e800000 + (127u << 23)));
+  const __m512i normal = _mm512_add_epi32(joined(rcp_half<0>(t), rcp_half<1>(t)), dwords(0x3e800000 + (127u << 23)));
   const __m512i result = _mm512_sub_epi32(normal, _mm512_slli_epi32(field, 23));
-  return _mm512_or_epi32(_mm512_and_epi32(x, u32s(0x80000000)), result);
+  return _mm512_or_epi32(_mm512_and_epi32(x, dwords(0x80000000)), result);
 }
 
 }  // namespace

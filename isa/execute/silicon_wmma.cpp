@@ -3,10 +3,6 @@
 #if defined(__x86_64__)
 #include "isa/execute/host_vectors.h"
 
-#define AMLM_AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512vbmi2")))
-#define AMLM_AVX512_INLINE AMLM_AVX512 inline __attribute__((always_inline))
-#define AMLM_AVX512_VNNI_INLINE AMLM_AVX512_VNNI inline __attribute__((always_inline))
-
 namespace amlm::isa::silicon {
 namespace {
 
@@ -47,16 +43,15 @@ constexpr u32 one_at_grid = 153;                          // see above
 constexpr i32 rows_bias = 48 + 15, columns_bias = 47 + 15;
 constexpr i32 zero_shift = 200;                           // 200 + 200 still fits the 9 bits of a 16-bit word's field
 
-AMLM_AVX512_INLINE __m512i dwords(u32 x) { return _mm512_set1_epi32(i32(x)); }
-AMLM_AVX512_INLINE __m512i words(u32 x) { return _mm512_set1_epi16(i16(x)); }
+AMLM_LANES __m512i words(u32 x) { return _mm512_set1_epi16(i16(x)); }
 
 // The low halves of 16 lanes as f32, times 2^28. This conversion knows no denormals-are-zero.
-AMLM_AVX512_INLINE __m512 widen(__m512i lanes) {
+AMLM_LANES __m512 widen(__m512i lanes) {
   return _mm512_mul_ps(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(lanes)), _mm512_set1_ps(0x1p28f));
 }
 
 // The n of 32 factors, as the upper words of dwords: (bias - field) << 7.
-AMLM_AVX512_INLINE __m512i shifts(__m512i magnitudes, i32 bias) {
+AMLM_LANES __m512i shifts(__m512i magnitudes, i32 bias) {
   const __m512i field = _mm512_max_epu16(_mm512_srli_epi16(magnitudes, 10), words(1));
   return _mm512_mask_slli_epi16(words(zero_shift << 7), _mm512_test_epi16_mask(magnitudes, magnitudes),
                                 _mm512_sub_epi16(words(u32(bias)), field), 7);
@@ -81,7 +76,7 @@ struct ColumnPair {
   __m512i shift[2], signs;
 };
 
-AMLM_AVX512_VNNI_INLINE void step(__m512i& sum, const WmmaRows& a, int row, const ColumnPair& b, int v, __m512i shift) {
+AMLM_WMMA_LANES void step(__m512i& sum, const WmmaRows& a, int row, const ColumnPair& b, int v, __m512i shift) {
   __m512i units[2];
   for (int i = 0; i < 2; i++) {
     const __m512 product = _mm512_mul_ps(_mm512_set1_ps(a.factor[2 * v + i][row]), b.factor[i]);
@@ -98,7 +93,7 @@ AMLM_AVX512_VNNI_INLINE void step(__m512i& sum, const WmmaRows& a, int row, cons
 }
 
 // The steps of two rows; their shifts are found together, the first one's in the upper words.
-AMLM_AVX512_VNNI_INLINE void two_steps(__m512i& first, __m512i& second, const WmmaRows& a, int row, const ColumnPair& b,
+AMLM_WMMA_LANES void two_steps(__m512i& first, __m512i& second, const WmmaRows& a, int row, const ColumnPair& b,
                                        int v, const u32* row_shifts) {
   const __m512i of_products = _mm512_min_epu16(_mm512_add_epi16(dwords(row_shifts[0]), b.shift[0]),
                                                _mm512_add_epi16(dwords(row_shifts[8]), b.shift[1]));
@@ -111,7 +106,7 @@ AMLM_AVX512_VNNI_INLINE void two_steps(__m512i& first, __m512i& second, const Wm
 }
 
 // Accumulators that the steps are good for: +0 and those between the ends.
-AMLM_AVX512_INLINE bool all_in_range(const u32* c) {
+AMLM_LANES bool all_in_range(const u32* c) {
   __m512i lowest = dwords(~0u), highest = dwords(0);
   for (int row = 0; row < 16; row++) {
     const __m512i turned = _mm512_rol_epi32(_mm512_loadu_si512(c + 16 * row), 1);   // +0 becomes 0, -0 1
@@ -130,7 +125,7 @@ struct Pairs {
   __mmask32 special;
 };
 
-AMLM_AVX512_INLINE Pairs split_pairs(__m512i x) {
+AMLM_LANES Pairs split_pairs(__m512i x) {
   const __m512i magnitude = _mm512_and_epi32(x, _mm512_set1_epi16(0x7fff)), field = _mm512_srli_epi16(magnitude, 10);
   const __m512i fraction = _mm512_and_epi32(x, _mm512_set1_epi16(0x3ff));
   return {_mm512_or_epi32(fraction, _mm512_maskz_set1_epi16(_mm512_test_epi16_mask(field, field), 0x400)),
@@ -140,7 +135,7 @@ AMLM_AVX512_INLINE Pairs split_pairs(__m512i x) {
 }
 
 // The lanes whose result is not what this gives: infinities, NaN, overflow.
-AMLM_AVX512_INLINE __mmask16 dot2(__m512i a, __m512i b, __m512i c, __m512i& out) {
+AMLM_LANES __mmask16 dot2(__m512i a, __m512i b, __m512i c, __m512i& out) {
   const Pairs left = split_pairs(a), right = split_pairs(b);
   const __m512i shifted = _mm512_slli_epi16(left.significand, 4);   // a product's last bit is 2^(exponent - 24)
   const __m512i low_half = _mm512_set1_epi32(0xffff);
@@ -185,7 +180,7 @@ bool has_wmma_avx512() {
 }
 
 // Register v of A as its rows are taken from the lanes: the odd ones from the upper.
-AMLM_AVX512_INLINE __m512i row_factors(const u32* a, int v) {
+AMLM_LANES __m512i row_factors(const u32* a, int v) {
   return _mm512_mask_loadu_epi32(_mm512_loadu_si512(a + 32 * v), 0xaaaa, a + 32 * v + 16);
 }
 
@@ -248,7 +243,7 @@ AMLM_AVX512 bool is_split_of(const u32* b, const WmmaColumns& columns) {
   return _mm512_test_epi32_mask(different, different) == 0;
 }
 
-AMLM_AVX512_VNNI bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, const u32* c, u32* d) {
+AMLM_AVX512_WMMA bool wmma_f16_avx512(const WmmaRows& a, const WmmaColumns& b, const u32* c, u32* d) {
   if (!all_in_range(c)) return false;
   for (int parity = 0; parity < 2; parity++) {   // the even rows have the lower lanes, the odd ones the upper
     const int half = b.halves == 1 ? 0 : parity;

@@ -4,9 +4,6 @@
 #if defined(__x86_64__)
 #include "isa/execute/host_vectors.h"
 
-#define AMLM_AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
-#define AMLM_AVX512_VNNI_INLINE AMLM_AVX512_VNNI inline __attribute__((always_inline))
-
 namespace amlm::isa::silicon {
 namespace {
 
@@ -25,9 +22,7 @@ constexpr u32 weight_of_grid = (95 - 24 + 127) << 23;      // less n: the bits o
 constexpr f32 carried = 0x1p56f;
 constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC, cut_off = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
 
-AMLM_AVX512_VNNI_INLINE __m512i dwords(u32 x) { return _mm512_set1_epi32(i32(x)); }
-
-AMLM_AVX512_VNNI_INLINE __m512 widen(__m256i halves) {
+AMLM_WMMA_LANES __m512 widen(__m256i halves) {
   return _mm512_mul_ps(_mm512_cvtph_ps(halves), _mm512_set1_ps(carried));
 }
 
@@ -39,7 +34,7 @@ struct Products {
   __m512i b_signs, shift;
 };
 
-AMLM_AVX512_VNNI_INLINE __m256i step(__m256i half, const Products& p) {
+AMLM_WMMA_LANES __m256i step(__m256i half, const Products& p) {
   const __m512 sum = widen(half);
   const __m512i bits = _mm512_castps_si512(sum);
   const __m512i field = _mm512_max_epu32(_mm512_and_epi32(bits, dwords(exponent_mask)), dwords(floor_field));
@@ -64,10 +59,10 @@ AMLM_AVX512_VNNI_INLINE __m256i step(__m256i half, const Products& p) {
 
 }  // namespace
 
-AMLM_AVX512_VNNI bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, const u32* c, u32* d, u32 shift) {
+AMLM_AVX512_WMMA bool wmma_half_avx512(const WmmaRows& a, const WmmaColumns& b, const u32* c, u32* d, u32 shift) {
   alignas(32) u16 results[8][2][16];
   __m256i greatest = _mm256_setzero_si256();
-  const auto note = [&](__m256i half) AMLM_AVX512_VNNI {
+  const auto note = [&](__m256i half) AMLM_AVX512_WMMA {
     greatest = _mm256_max_epu16(greatest, _mm256_slli_epi16(half, 1));
   };
   for (int row = 0; row < 16; row++) {
